@@ -52,7 +52,7 @@ pub(crate) struct Tables {
     events: VecDeque<Event>,
     /// The number of the newest event, also of one that was removed.
     newest_event: u64,
-    /// What was last told, when, and of which poll.
+    /// The value and the moment of the last event of each mark, and its poll.
     marks: HashMap<String, (String, Moment, Option<PollId>)>,
     tokens: BTreeMap<TokenName, NamedToken>,
     sessions: HashMap<TokenHash, HostSession>,

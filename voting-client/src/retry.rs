@@ -27,14 +27,14 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Each request is sent so often at most; 0 is taken as 1.
+    /// How often each request is sent at most; 0 counts as 1.
     #[must_use]
     pub fn with_tries(mut self, tries: u32) -> Self {
         self.tries = tries.max(1);
         self
     }
 
-    /// The first wait takes up to so long. Each further wait may take twice as long.
+    /// The longest first wait. Each further wait may take twice as long.
     #[must_use]
     pub fn with_first_wait(mut self, wait: Duration) -> Self {
         self.first = wait;

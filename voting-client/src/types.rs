@@ -98,7 +98,7 @@ pub enum OptionOrder {
     Unknown,
 }
 
-/// One thing that can be voted for.
+/// An option of a poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PollOption {
@@ -172,7 +172,7 @@ pub struct Poll {
     pub revision: u64,
 }
 
-/// What a voter gets for a ballot.
+/// The answer to a ballot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Accepted {
@@ -188,7 +188,7 @@ pub struct Accepted {
     pub grant: Option<String>,
 }
 
-/// What a voter gets who takes a ballot back.
+/// The answer to a withdrawal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Withdrawn {

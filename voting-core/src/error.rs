@@ -75,7 +75,7 @@ pub enum StoreError {
     )]
     TextsFrozen(PollId),
     /// A stored poll cannot be changed so.
-    #[error("poll {0} cannot be changed so: {1}")]
+    #[error("this change of poll {0} is not allowed: {1}")]
     ChangeRefused(PollId, ChangeRefusal),
     /// Somebody has changed the poll meanwhile: it has another revision than the change depends on.
     #[error("poll {poll} was changed meanwhile")]
@@ -99,13 +99,13 @@ pub enum StoreError {
     /// Programs of an earlier version would not understand the poll, or that it is deleted, and such programs may still be
     /// at work.
     #[error(
-        "programs of an earlier version may be at work, and would not understand this change of poll {0}; run `voting \
+        "programs of an earlier version may be running, and would not understand this change of poll {0}; run `voting \
          migrate --finish` once none of them is"
     )]
     UpgradeUnfinished(PollId),
     /// A batch has a ballot in a poll that is not, or no longer, as the batch takes it to be: it is
     /// not stored, or its log was sealed before the ballot came. Look the poll up, and check again.
-    #[error("poll {0} is not as the batch takes it to be")]
+    #[error("poll {0} has changed since the batch was prepared")]
     PollChanged(PollId),
     /// The log is held to another secret: its ballots were cast by voters whose cookies this service cannot read, and
     /// who would count again.

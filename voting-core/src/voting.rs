@@ -329,7 +329,7 @@ impl Voting {
                 let error = crate::error::in_one_line(&error);
                 tracing::warn!(
                     error,
-                    "the log still lists this consumer; it drops it later"
+                    "could not remove this consumer from the log; the log removes it later"
                 );
             }
             exit

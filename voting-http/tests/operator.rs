@@ -126,7 +126,7 @@ fn a_poll_can_be_added_and_renamed_but_not_given_other_options() {
     // Nor texts that mislead, each with the reason.
     for (old, new, reason) in [
         ("\"X\"", r#""\u200b""#, "option x"),
-        ("\"X\"", r#""\u2800""#, "nothing in it that can be seen"),
+        ("\"X\"", r#""\u2800""#, "no visible character"),
         ("\"X\"", r#""\u3164""#, "U+3164"),
         ("\"X\"", r#""\ufeff""#, "U+FEFF"),
         ("\"X\"", r#""\u202eCats""#, "direction"),

@@ -58,7 +58,7 @@ pub struct LoadArgs {
     /// The poll [default: the first one of the vote service]
     #[arg(long, value_name = "ID")]
     poll: Option<String>,
-    /// Ballots per second, whatever the service does [default: as fast as they are answered]
+    /// Ballots per second, however fast the service answers [default: as fast as it answers]
     #[arg(long, value_name = "N")]
     rate: Option<f64>,
     /// Connections, and so ballots in flight at a time
@@ -70,7 +70,7 @@ pub struct LoadArgs {
     /// End after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
-    /// The most voters that there are; further ballots change votes [default: as many as it takes]
+    /// The most voters; further ballots change votes [default: no limit]
     #[arg(long, value_name = "N")]
     voters: Option<NonZeroU32>,
     /// The share of ballots that change a vote, 0 to 1

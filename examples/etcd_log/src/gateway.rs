@@ -54,7 +54,7 @@ impl From<Failure> for CastError {
     }
 }
 
-/// What etcd says if it does not do what it is asked to.
+/// The error that etcd returns for a request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Refusal {

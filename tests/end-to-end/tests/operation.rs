@@ -130,7 +130,7 @@ fn each_log_line_is_an_object_and_tells_no_secret_and_no_voter() {
     deployment.postgres.kill();
     let (vote, worker, result) = (deployment.vote(), deployment.worker(), deployment.result());
     await_that("the worker says what it waits for", || {
-        is_said(&log, "could not bring the log and the store in line")
+        is_said(&log, "could not synchronise the log with the store")
     });
     assert!(!result.is_ready());
     deployment.postgres.launch();

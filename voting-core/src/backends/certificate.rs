@@ -30,7 +30,7 @@ use rustls::{
 
 use crate::backends::{endpoint::Endpoint, tls};
 
-/// What a server's certificate is worth.
+/// The result of the check of a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Certificate {
@@ -73,7 +73,7 @@ pub(crate) enum Begin {
     AskPostgres,
 }
 
-/// No certificate is valid for so long.
+/// Longer than any certificate is valid.
 const FAR: Duration = Duration::from_secs(1000 * 365 * 24 * 3600);
 
 /// Asks each server for its certificate, one after another.

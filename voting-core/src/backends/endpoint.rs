@@ -22,8 +22,8 @@ impl fmt::Display for Endpoint {
 }
 
 /// How to write what an address cannot hold as it is.
-pub(crate) const ESCAPES: &str = "its user name or password has a character with a meaning of its own in it: \
-    write @ as %40, : as %3A, / as %2F, # as %23, ? as %3F, % as %25";
+pub(crate) const ESCAPES: &str = "its user name or password contains a reserved character: write @ as %40, \
+    : as %3A, / as %2F, # as %23, ? as %3F, % as %25";
 
 /// Whether a user name or a password in an address has a character that must be written otherwise: there is an
 /// `@` where there is none in a good one. Some readers take such an address: of two the first, or the last, and

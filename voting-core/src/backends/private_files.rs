@@ -120,7 +120,7 @@ fn refused(path: &Path, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, text)
 }
 
-/// What the system says of a link is hard to understand.
+/// Replaces an error of the system that is hard to understand, such as that of a symbolic link.
 fn with_reason(path: &Path, error: io::Error) -> io::Error {
     match fs::symlink_metadata(path) {
         Ok(found) => check(path, &found).err().unwrap_or(error),
@@ -265,7 +265,7 @@ mod tests {
         symlink(&target, &unfinished).unwrap();
         write_file(&path, b"one").unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"precious");
-        // As one that another user has open.
+        // Another user may have such a file open.
         fs::write(&unfinished, "").unwrap();
         fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o666)).unwrap();
         let theirs = File::open(&unfinished).unwrap();

@@ -18,7 +18,7 @@ pub enum NoAuthorities {
     /// Something in it is no certificate.
     #[error("a certificate cannot be read: {0}")]
     Certificate(rustls::Error),
-    /// There is none in it.
+    /// It contains no certificate.
     #[error("there is no certificate in it")]
     Empty,
 }

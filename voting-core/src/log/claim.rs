@@ -18,8 +18,8 @@ pub struct LogEntry {
     /// The traces that it was appended with, see [`entry_context`](crate::log::entry_context); empty if none, or if
     /// the log does not keep them.
     pub traces: Vec<u8>,
-    /// Set where somebody else wrote what the log cannot take for an entry: what was there, in words. Then
-    /// `payload` is that as it was found, and no entry.
+    /// Set if another program wrote something that is not an entry: a description of what was found. Then
+    /// `payload` has the bytes that were found, and no entry.
     pub foreign: Option<String>,
 }
 

@@ -51,7 +51,7 @@ const MAX_POLLS: usize = u8::MAX as usize;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MalformedEntry {
-    /// Of a version that this code does not read, or not an entry at all.
+    /// The version is one that this code does not read; or the bytes are no entry.
     #[error("entry version {0} is not known")]
     Version(u8),
     /// It stops in the middle.

@@ -21,7 +21,7 @@ pub struct EntryKeys {
     current: Option<u8>,
 }
 
-/// What is derived from one key. A tag for one purpose is none for the other.
+/// The keys that are derived from one key. A tag for one purpose is not valid for the other.
 #[derive(Clone)]
 struct Derived {
     entries: MacKey,

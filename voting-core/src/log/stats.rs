@@ -26,8 +26,8 @@ pub struct QueueStats {
 /// The memory of a server that keeps a log, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogMemory {
-    /// What is in use, of what counts towards the limit.
+    /// The memory in use that counts towards the limit.
     pub used: u64,
-    /// What may be, before the log refuses ballots; `None` if there is no limit but the machine's.
+    /// The limit above which the log refuses ballots; `None` if only the machine limits it.
     pub limit: Option<u64>,
 }

@@ -24,7 +24,7 @@ const MAX_MS: u64 = 253_370_764_799_999;
 pub struct InvalidMoment(String);
 
 impl Moment {
-    /// The moment so many milliseconds after 1970 began; `None` after the year 9998.
+    /// The moment this many milliseconds after the beginning of 1970; `None` after the year 9998.
     pub fn from_unix_ms(ms: u64) -> Option<Self> {
         (ms <= MAX_MS).then_some(Self(ms))
     }

@@ -42,7 +42,7 @@ use crate::model::{
 /// The most options a poll can have: a ballot's [`Choices`] are a set of so many bits.
 pub const MAX_OPTIONS: usize = 63;
 
-/// One thing that can be voted for.
+/// An option of a poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PollOption {
@@ -132,7 +132,7 @@ pub enum InvalidPoll {
         reason: BadText,
     },
     /// It would close before it opens.
-    #[error("it would close at {closes}, and open only at {opens}")]
+    #[error("it closes at {closes}, which is not after it opens at {opens}")]
     Times {
         /// When it would open.
         opens: Moment,
@@ -140,7 +140,7 @@ pub enum InvalidPoll {
         closes: Moment,
     },
     /// A setting has a value that means nothing.
-    #[error("{field} cannot be {value:?}; it is {rule}")]
+    #[error("{field} {value:?} is not valid; it must be {rule}")]
     Setting {
         /// The setting's name.
         field: &'static str,

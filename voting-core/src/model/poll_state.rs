@@ -28,7 +28,7 @@ pub struct Seals(BTreeMap<ShardId, EntryId>);
 
 /// A seal that is no entry's id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}-{1} is no entry's id")]
+#[error("{0}-{1} is not the id of an entry")]
 pub struct InvalidSeal(u64, u64);
 
 impl Seals {

@@ -47,7 +47,7 @@ impl SecretKey {
         mac.finalize().into_bytes().into()
     }
 
-    /// What tells this secret from others.
+    /// A short value that identifies this secret, and does not reveal it.
     pub fn fingerprint(&self) -> Fingerprint {
         let tag = self.derive("fingerprint 1").tag(b"");
         let mut bytes = [0; Fingerprint::LEN];

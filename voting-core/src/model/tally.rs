@@ -165,7 +165,7 @@ impl TallyDelta {
         let is_counted =
             |choices: Choices| choices != Choices::WITHDRAWN && choices != Choices::VOIDED;
         let voters = i64::from(is_counted(new)) - i64::from(old.is_some_and(is_counted));
-        // Of many ballots in a batch, few are of different seconds.
+        // Most ballots of a batch are from the same few seconds.
         let counters = self.by_second.entry(second).or_default();
         for option in new.indices() {
             add_to(counters, option, 1);

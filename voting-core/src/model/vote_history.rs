@@ -19,7 +19,7 @@ use crate::model::{
 /// The counter of voters in a history, beside those of options by their index. It is none of a tally's counters.
 pub const VOTERS: usize = 66;
 
-/// For so many seconds after the first vote each second is a span.
+/// For this many seconds after the first vote, each second is a span.
 const FINE: u64 = 64;
 
 /// By how much a counter changed within a span of time.
@@ -33,12 +33,12 @@ pub struct HistoryChange {
     pub by: i64,
 }
 
-/// How the votes stood at a moment.
+/// The votes at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryPoint {
     /// The moment.
     pub at: Moment,
-    /// Voters whose ballot counted then.
+    /// Voters whose ballot counted at that moment.
     pub voters: u64,
     /// Votes by option index. The last point has those of the tally. `None` of other times in which the result was hidden, or from which only the sum is known.
     pub votes: Option<Vec<u64>>,
@@ -115,7 +115,7 @@ impl VoteHistory {
         if let Some((first, _)) = spans.first_key_value() {
             back.push((first.saturating_sub(1), voters, votes.clone()));
         }
-        // What was voted while no options were kept came at unknown times.
+        // Votes from spans without options came at unknown times.
         let all_known = votes.iter().all(|count| *count == 0);
         let last = spans.last_key_value().map(|(until, _)| *until);
         let points = back.into_iter().rev().filter_map(|(until, voters, votes)| {
@@ -143,7 +143,7 @@ impl VoteHistory {
         let Some(last) = self.points.pop() else {
             return self;
         };
-        // Of a hidden result, the numbers of voters tell nothing about a vote.
+        // While the result is hidden, the number of voters reveals no vote.
         if self.points.iter().all(|point| point.votes.is_none()) {
             self.points.push(last);
             return self;
@@ -188,7 +188,7 @@ impl VoteHistory {
         let mut kept: Vec<HistoryPoint> = Vec::with_capacity(most);
         for point in self.points {
             match kept.last_mut() {
-                // Of each part, the last point is how it stood at its end.
+                // The last point of each part is the state at its end.
                 Some(before) if part(before) == part(&point) => *before = point,
                 _ => kept.push(point),
             }

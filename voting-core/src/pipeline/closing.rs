@@ -111,7 +111,10 @@ pub async fn keep_advancing(
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
                     let error = in_one_line(&error);
-                    tracing::warn!(error, "cannot see to polls that are to close; trying again");
+                    tracing::warn!(
+                        error,
+                        "could not check the polls that are closing; will retry"
+                    );
                 }
             }
         }

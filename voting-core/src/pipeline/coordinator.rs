@@ -155,7 +155,7 @@ impl Coordinator {
                     if trouble.as_ref() != Some(&error) {
                         tracing::warn!(
                             error,
-                            "could not bring the log and the store in line; will retry"
+                            "could not synchronise the log with the store; will retry"
                         );
                         trouble = Some(error);
                     }

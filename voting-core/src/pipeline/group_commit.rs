@@ -469,9 +469,11 @@ impl Lane {
     /// Logs when writes begin to fail and when they work again, but not each failure.
     fn tell(&self, written: &Result<(), CastError>, failing: &mut bool) {
         match written {
-            Ok(()) if *failing => tracing::info!(shard = %self.shard, "ballots are stored again"),
+            Ok(()) if *failing => {
+                tracing::info!(shard = %self.shard, "appending ballots works again")
+            }
             Err(error) if !*failing => {
-                tracing::error!(error = in_one_line(error), shard = %self.shard, "ballots are not stored");
+                tracing::error!(error = in_one_line(error), shard = %self.shard, "appending ballots failed");
             }
             _ => {}
         }

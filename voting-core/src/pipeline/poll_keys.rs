@@ -1,4 +1,4 @@
-//! Gives new polls their keys, and wraps the keys of all polls anew once the deployment has another key.
+//! Gives new polls their keys, and wraps the keys of all polls again once the deployment has another key.
 
 use async_trait::async_trait;
 
@@ -13,7 +13,7 @@ use crate::{
     store::{PollDirectory, PollStore},
 };
 
-/// Who wraps keys anew, if a store asks.
+/// The name in the audit log for keys that are wrapped again.
 const KEYS: &str = "poll-keys";
 
 /// A store in which each new poll whose voters have codes or sign in gets a [key](crate::model::poll_key). Make all changes of polls through this.

@@ -19,7 +19,7 @@ use crate::{
 /// What became of a dead letter that was to be counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revived {
-    /// It is no dead letter any more.
+    /// It is no longer a dead letter.
     Flushed(FlushReport),
     /// It still cannot be counted, for this reason, in a word and in more.
     Rejected(RejectReason, String),

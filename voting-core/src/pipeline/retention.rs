@@ -77,11 +77,11 @@ pub async fn clear_expired(
         };
         match polls.change_poll(&change, RETENTION).await {
             Ok(_) if is_deleted => {
-                tracing::info!(poll = %id, "the poll was kept long enough; deleted it with its ballots");
+                tracing::info!(poll = %id, "the poll's retention time is over; deleted it with its ballots");
                 cleared.deleted.push(id);
             }
             Ok(_) => {
-                tracing::info!(poll = %id, "the voters of the poll were kept long enough; forgot them");
+                tracing::info!(poll = %id, "the time to keep the poll's voters is over; forgot them");
                 cleared.without_voters.push(id);
             }
             // Another process was faster, or the next call looks at the poll again.
@@ -96,7 +96,7 @@ pub async fn clear_expired(
     Ok(cleared)
 }
 
-/// Whether a poll has been final for so many days.
+/// Whether a poll has been final for this many days.
 fn is_expired(poll: &Poll, days: Option<u32>, now: Moment) -> bool {
     match (poll.state().is_final(), poll.final_at(), days) {
         (true, Some(final_at), Some(days)) => final_at.plus(DAY * days) <= now,
@@ -124,7 +124,7 @@ pub async fn keep_clearing(
                 if trouble.as_ref() != Some(&error) {
                     tracing::warn!(
                         error,
-                        "could not clear polls that were kept long enough; will retry"
+                        "could not delete polls or forget voters whose retention time is over; will retry"
                     );
                     trouble = Some(error);
                 }

@@ -63,7 +63,7 @@ pub async fn round(log: &dyn BallotLog, polls: &dyn PollStore) -> Result<(), Sto
             polls
                 .advance_poll_by(&window.poll, &closing, SCHEDULE)
                 .await?;
-            tracing::info!(poll = %window.poll, "the poll's time is over; it is closing");
+            tracing::info!(poll = %window.poll, "the poll has reached its closing time; it is closing");
         }
     }
     Ok(())

@@ -166,7 +166,7 @@ pub async fn keep_telling(
             .as_ref()
             .filter(|error| trouble.as_ref() != Some(*error))
         {
-            tracing::warn!(error, "could not tell what is new; will retry");
+            tracing::warn!(error, "could not add events; will retry");
         }
         trouble = error;
         sleep(EVERY).await;

@@ -26,7 +26,7 @@ impl StoreLife {
 /// The life of the store in which a batch was to be flushed is over. Nothing is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the database was started anew, or a standby has taken over: what it has is checked before it is written to"
+    "the database was restarted, or a standby has taken over: its contents are checked before the first write"
 )]
 pub struct LifeIsOver;
 

@@ -110,8 +110,8 @@ pub struct NewEvent {
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its place: each event has the number of the one before it, plus one. After the store was restored from a backup, numbers are
-    /// given again to other events.
+    /// The number of the event: that of the event before it, plus one. After the store was restored from a backup,
+    /// numbers are given again to other events.
     pub number: u64,
     /// The same in every place where the event is read; no other event has it, also after the store was restored.
     pub id: Uuid,

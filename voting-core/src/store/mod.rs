@@ -444,7 +444,7 @@ pub trait AppliedStore: Send + Sync {
     /// The marks of all entries that are flushed.
     async fn applied(&self) -> Result<Applied, StoreError>;
 
-    /// Whether no program before version 0.2 is at work any more, as far as the store was told. By default, no store has
+    /// Whether an operator has said that no program before version 0.2 is running any more. By default, no store has
     /// been used by such programs.
     async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
         Ok(true)

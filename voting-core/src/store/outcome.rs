@@ -134,7 +134,7 @@ impl FlushOutcome {
     fn not_superseded(&mut self) {
         match self.report.superseded.checked_sub(1) {
             Some(superseded) => self.report.superseded = superseded,
-            None => tracing::error!("more ballots are told than a batch has"),
+            None => tracing::error!("a flush reports more ballots than its batch has"),
         }
     }
 

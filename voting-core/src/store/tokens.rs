@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::audit::AuditNote;
 use crate::model::{id::TokenName, moment::Moment};
 
-/// What somebody with a token may do.
+/// What the holder of a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Make and run polls, and take their results out.

@@ -39,7 +39,7 @@ pub const TEST: &str = "webhook.test";
 pub enum DisabledBy {
     /// A host has disabled it.
     Host,
-    /// The receiver has answered 410: it wants no messages any more.
+    /// The receiver has answered 410: it wants no more messages.
     Gone,
     /// Nothing was delivered for [`FAILING_LIMIT`].
     Failures,
@@ -65,7 +65,7 @@ pub struct Disabled {
     pub at: Moment,
 }
 
-/// How a webhook is.
+/// The state of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// Messages are sent, and the last attempt has not failed.
@@ -203,7 +203,7 @@ impl Webhook {
             }
             WebhookChange::Enabled(true) => {
                 after.disabled = None;
-                // It gets its time anew.
+                // Its time begins again.
                 (after.failing_since, after.failures) = (None, 0);
                 self.disabled.map(|_| "webhook.enabled")
             }
@@ -393,7 +393,7 @@ pub struct Attempt {
 pub enum Outcome {
     /// The receiver has the message.
     Delivered,
-    /// The receiver wants no messages any more. The message is kept until the webhook is enabled again.
+    /// The receiver wants no more messages. The message is kept until the webhook is enabled again.
     Gone,
     /// The message is sent again at this moment; `None`: it is given up.
     Failed(Option<Moment>),

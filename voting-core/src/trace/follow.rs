@@ -161,8 +161,8 @@ pub(crate) fn tell_flush(span: &Span, outcome: &Result<Flushed, StoreError>) {
     }
     span.in_scope(|| match outcome {
         Ok(Flushed { report, .. }) => {
-            tracing::debug!(?report, "a batch with ballots that are followed is flushed")
+            tracing::debug!(?report, "flushed a batch with traced ballots")
         }
-        Err(error) => tracing::debug!(error = in_one_line(error), "it is not flushed"),
+        Err(error) => tracing::debug!(error = in_one_line(error), "could not flush the batch"),
     });
 }

@@ -12,17 +12,17 @@ use voting_core::{PollId, StoreError, TallyStore, model::vote_history::VoteHisto
 
 use crate::problem::Problem;
 
-/// A history is kept for so long, and not longer: the voters may be forgotten, and with them the votes at each time. So is a
-/// failure, so that requests do not wait for a store that hangs, one after the other.
+/// How long a history is kept. Not longer, because the voters may be forgotten, and with them the votes at each time. A
+/// failure is kept as well, so that requests do not wait for a store that hangs, one after the other.
 const KEPT: Duration = Duration::from_secs(5);
 
 /// How long one look-up may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Between two moments at which the votes are told, so many voters came, or more.
+/// The least number of voters between two points that show votes.
 const LEAST_VOTERS: u64 = 5;
 
-/// Of a history, so many points are shown.
+/// The most points that are shown of a history.
 const POINTS: usize = 120;
 
 /// When the store was asked, and its answer; `None` if it failed. The lock is held during a look-up, so that concurrent requests cause one.

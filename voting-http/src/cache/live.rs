@@ -53,7 +53,7 @@ const PER_VIEWER: Duration = Duration::from_micros(25);
 /// or as many as with pauses of a tick.
 const PER_POLL: Duration = Duration::from_millis(5);
 
-/// The pause is at least so many times as long as the last read took.
+/// The pause is at least this many times as long as the last read took.
 const PER_READ: u32 = 20;
 
 /// The pause is at least this part of the time since the last change, up to [`QUIET`].

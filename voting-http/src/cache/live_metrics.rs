@@ -27,7 +27,7 @@ impl LiveMetrics {
         );
         registry.register(
             "voting_tally_look_up_failures",
-            "Failed tally reads; meanwhile viewers see the last value and since when it is",
+            "Failed tally reads; until one succeeds, viewers see the last value and its time",
             self.failed_look_ups.clone(),
         );
     }

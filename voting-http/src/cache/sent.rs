@@ -15,11 +15,11 @@ use crate::{
     views::{pointer_view::PointerView, poll_view::StateView},
 };
 
-/// A digest has so many bytes of SHA-256, as hexadecimal digits. Nobody finds two tallies with the same 128 bits by chance,
+/// The bytes of SHA-256 in a digest, which has them as hexadecimal digits. Nobody finds two tallies with the same 128 bits by chance,
 /// and whoever wants to show other people a wrong tally would have to find one for a digest that is given.
 const DIGEST_BYTES: usize = 16;
 
-/// So many earlier tallies of a poll are kept. Tallies are read every quarter of a second at most, so the earliest was current ten seconds
+/// The number of earlier tallies that are kept of a poll. Tallies are read every quarter of a second at most, so the earliest was current ten seconds
 /// ago or more. Caches keep a pointer for five seconds, and then somebody follows it.
 const KEPT: usize = 40;
 

@@ -22,7 +22,7 @@ pub(crate) const OF_HOST: usize = 2 * 1024 * 1024;
 /// How long the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The service reads and discards up to so many bytes of a body that is too large. A client whose connection is
+/// The service reads and discards up to this many bytes of a body that is too large. A client whose connection is
 /// closed while it sends does not see the answer.
 const MAX_DISCARDED: usize = 32 * 1024 * 1024;
 

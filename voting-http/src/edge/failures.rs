@@ -15,7 +15,7 @@ use crate::{
     texts::Texts,
 };
 
-/// How the client of a request is told of a failure.
+/// How a failure is reported to the client of a request.
 pub(crate) struct Failures {
     page: Option<Asked>,
 }
@@ -28,7 +28,7 @@ struct Asked {
     address: Option<String>,
     /// Whether the request was a vote from the form.
     is_vote: bool,
-    /// Whether the address can be asked for once more.
+    /// Whether the request can be repeated.
     is_get: bool,
     texts: &'static Texts,
 }

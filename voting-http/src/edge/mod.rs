@@ -91,7 +91,7 @@ impl<R: Endpoint> Edge<R> {
         }
     }
 
-    /// Lets routes give cookies anew that were made under another secret.
+    /// Lets routes replace cookies that were made under another secret.
     pub(crate) fn renewing_cookies(mut self, renews: bool) -> Self {
         self.renews_cookies = renews;
         self

@@ -63,12 +63,7 @@ impl Followed {
             span.record("otel.status_code", "ERROR");
             span.record("error.type", status.as_str());
         }
-        span.in_scope(|| {
-            tracing::debug!(
-                status = status.as_u16(),
-                "a request that is followed is answered"
-            )
-        });
+        span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered a traced request"));
     }
 }
 

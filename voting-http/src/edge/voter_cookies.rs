@@ -12,7 +12,7 @@ use voting_core::model::{secret::Fingerprint, secrets::KnownSecrets};
 /// since 1970. Services of older versions set such cookies for 400 days at most.
 const TAKEN_OVER_UNTIL: u64 = 1_830_297_600;
 
-/// So many characters of the secret's fingerprint are in the cookie's name, so that systems on one host have
+/// The number of characters of the secret's fingerprint in the cookie's name, so that systems on one host have
 /// different names.
 const MARK: usize = 6;
 

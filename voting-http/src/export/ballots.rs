@@ -30,11 +30,11 @@ pub(crate) struct BallotsView {
     counting: String,
     /// When the poll became final, in RFC 3339.
     final_at: Option<String>,
-    /// Voters whose ballot counts; as many ballots follow.
+    /// Voters whose ballot counts. The number of ballots is the same.
     voters: u64,
-    /// How many of the ballots have choices that fewer than three voters made.
+    /// How many ballots have a combination of choices that fewer than three voters made.
     few_alike: u64,
-    /// Says that some ballots may tell who cast them; absent if that is not to be feared.
+    /// A warning that some ballots may reveal who cast them. Absent: there is no sign of this.
     warning: Option<String>,
     /// The ids of the options that each ballot chose. Each ballot has a line of its own.
     ballots: Vec<Vec<String>>,

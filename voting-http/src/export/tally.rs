@@ -8,7 +8,7 @@ use voting_core::{Poll, Tally, model::moment::Moment};
 use super::csv;
 use crate::views::poll_view::StateView;
 
-/// A share is rounded to so many parts of the whole.
+/// A share is rounded to this many parts of the whole.
 const PARTS: u32 = 1_000_000;
 
 /// A poll's count, to be kept or published.

@@ -190,7 +190,7 @@ impl Host {
                     ),
                 };
                 if let Some(held_back) = self.0.failed_logins.due() {
-                    tracing::warn!(why, %address, held_back, "somebody is not signed in by the identity provider");
+                    tracing::warn!(why, %address, held_back, "the identity provider did not sign a person in");
                 }
                 gate.wrong_login(request, Problem::unauthorized(told))
             }

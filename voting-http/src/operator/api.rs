@@ -60,8 +60,8 @@ pub(super) const OPERATIONS: &[Operation] = &[Operation {
     )],
 }];
 
-/// Where all ballots are. At rest `accepted` is the sum of `pending`, `counted`, `superseded` and
-/// `rejected`; under load the numbers are of slightly different moments.
+/// How many ballots are in each state. At rest `accepted` is the sum of `pending`, `counted`, `superseded` and
+/// `rejected`; under load the numbers are from slightly different moments.
 #[derive(Debug, Object)]
 #[oai(rename = "Pipeline", skip_serializing_if_is_none)]
 struct PipelineView {
@@ -73,17 +73,17 @@ struct PipelineView {
     oldest_pending_ms: Option<u64>,
     /// How long ago that was, in milliseconds; 0 when no ballot is pending.
     lag_ms: u64,
-    /// Ballots that count: one a voter and poll.
+    /// Ballots that count: one for each voter and poll.
     counted: u64,
     /// Ballots whose voter has a newer one.
     superseded: u64,
     /// Ballots among the dead letters.
     rejected: u64,
-    /// Log entries that somebody deleted before they were counted. Must stay 0.
+    /// Log entries that were deleted before they were counted. Must stay 0.
     lost_entries: u64,
-    /// Over the last 10 seconds, ballots a second that were acknowledged to voters.
+    /// Ballots acknowledged to voters, per second, over the last 10 seconds.
     accepted_per_second: f64,
-    /// Over the last 10 seconds, ballots a second that were counted, superseded or rejected.
+    /// Ballots counted, superseded or rejected, per second, over the last 10 seconds.
     processed_per_second: f64,
     /// The worker of this process.
     worker: WorkerView,
@@ -95,18 +95,18 @@ struct PipelineView {
 struct WorkerView {
     /// Batches flushed and acknowledged.
     batches: u64,
-    /// Entries that had been flushed before.
+    /// Entries that an earlier flush had already written.
     replayed: u64,
     /// Milliseconds since the worker last acknowledged a batch, or last heard from the log while it had no batch.
     /// It grows while a store fails.
     idle_ms: u64,
-    /// The failure that it waits for to pass; absent if there is none.
+    /// The failure because of which it waits and retries. Absent: none.
     trouble: Option<String>,
 }
 
 #[OpenApi]
 impl Api {
-    /// Get where all ballots are, and what the worker of this process does.
+    /// Get how many ballots are in each state, and what the worker of this process does.
     #[oai(path = "/v1/pipeline", method = "get", operation_id = "getPipeline")]
     async fn pipeline(&self, operator: Operator) -> Result<Json<PipelineView>, Problem> {
         operator.may(Right::Read)?;

@@ -55,11 +55,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
 struct AuditLogView {
     /// The oldest first.
     entries: Vec<AuditEntryView>,
-    /// Ask for those after this number; there may be more.
+    /// The number after which the next page begins. Absent: this is the last page.
     next: Option<u64>,
 }
 
-/// Something that was done.
+/// An entry of the audit log.
 #[derive(Debug, Object)]
 #[oai(rename = "AuditEntry", skip_serializing_if_is_none)]
 struct AuditEntryView {
@@ -73,9 +73,9 @@ struct AuditEntryView {
     action: String,
     /// The poll to which it was done, if it was one.
     poll: Option<String>,
-    /// What was there before: JSON in a text.
+    /// The state before: JSON as a string.
     before: Option<String>,
-    /// What is there after: JSON in a text.
+    /// The state after: JSON as a string.
     after: Option<String>,
 }
 

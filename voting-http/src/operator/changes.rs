@@ -140,7 +140,7 @@ impl OperatorService {
     /// The poll with this id, in any state.
     ///
     /// # Errors
-    /// There is none, or the store does not answer.
+    /// There is no such poll, or the store does not answer.
     pub(crate) async fn stored_poll(&self, name: &str) -> Result<Poll, Problem> {
         let id: PollId = name.parse().map_err(|_| Problem::no_poll(name))?;
         let poll = self.0.pipeline.polls.poll(&id).await?;
@@ -306,7 +306,7 @@ impl OperatorService {
     /// or final if it was so already.
     ///
     /// # Errors
-    /// The poll is a draft, or there is none.
+    /// The poll is a draft, or there is no such poll.
     pub(crate) async fn close_poll(&self, name: &str, by: &str) -> Result<Poll, Problem> {
         let found = self.stored_poll(name).await?;
         if found.is_draft() {

@@ -82,7 +82,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 struct NewCodes {
-    /// So many.
+    /// That many.
     #[oai(validator(minimum(value = "1"), maximum(value = "1000000")))]
     count: u32,
 }
@@ -93,15 +93,15 @@ struct NewCodes {
 struct CodesView {
     /// How many were issued, the revoked ones included.
     issued: u32,
-    /// How many of them are revoked.
+    /// How many are revoked.
     revoked: usize,
-    /// How many of them were replaced.
+    /// How many were replaced.
     replaced: usize,
     /// How many were used: the voters whose ballot counts.
     used: u64,
 }
 
-/// A code that takes the place of another one.
+/// A code that replaces another one.
 #[derive(Debug, Object)]
 #[oai(rename = "ReplacedCode", skip_serializing_if_is_none)]
 struct ReplacedView {
@@ -116,7 +116,7 @@ struct ReplacedView {
 #[derive(ApiResponse)]
 enum Issued {
     /// CSV with the columns `serial` and `code`, and `link` if the address of the vote service is known
-    /// (`vote.public_url`). An answer that is cut off is not whole.
+    /// (`vote.public_url`). An answer that ends early is incomplete.
     #[oai(status = 200, content_type = "text/csv; charset=utf-8")]
     File(
         Binary<Body>,
@@ -241,8 +241,8 @@ impl Api {
 
     /// Issue codes of a poll whose `electorate` is `codes`, and get them as CSV.
     ///
-    /// They are told only here: whoever has them can vote with them. The vote services take them a second later. If the answer
-    /// does not come whole, its codes are issued nevertheless.
+    /// They are shown only here: whoever has them can vote with them. The vote services take them a second later. If
+    /// the answer is incomplete, all its codes are issued nevertheless.
     #[oai(
         path = "/v1/polls/:poll/codes",
         method = "post",
@@ -276,7 +276,7 @@ impl Api {
         ))
     }
 
-    /// Revoke a code. It is not taken any more; a ballot that was cast with it stays. A code that is revoked stays so.
+    /// Revoke a code, for good. It is no longer accepted. A ballot that was cast with it stays.
     #[oai(
         path = "/v1/polls/:poll/codes/:serial/revoke",
         method = "post",
@@ -295,8 +295,8 @@ impl Api {
         Ok(Json(self.0.codes_view(&poll).await?))
     }
 
-    /// Replace a code by a new one, which is told only here. The old one is not taken any more. Whoever has the new one is the
-    /// same voter.
+    /// Replace a code by a new one, which is shown only here. The old one is no longer accepted. Whoever has the new
+    /// one is the same voter.
     #[oai(
         path = "/v1/polls/:poll/codes/:serial/replace",
         method = "post",

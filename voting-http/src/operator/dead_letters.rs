@@ -72,7 +72,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 struct DeadLettersView {
     /// By position.
     dead_letters: Vec<DeadLetterView>,
-    /// Ask for those after this one; there may be more.
+    /// The value after which the next page begins. Absent: this is the last page.
     next: Option<String>,
 }
 
@@ -80,7 +80,7 @@ struct DeadLettersView {
 #[derive(Debug, Object)]
 #[oai(rename = "DeadLetter")]
 struct DeadLetterView {
-    /// Where it stood in the log: shard, milliseconds since 1970, number.
+    /// Its place in the log: shard, milliseconds since 1970, number.
     position: String,
     /// The kind of defect.
     reason: ReasonView,
@@ -88,12 +88,12 @@ struct DeadLetterView {
     detail: String,
     /// The log entry, in base64; in a list its first 1,024 bytes.
     payload: String,
-    /// Whether the payload is only the beginning of what is kept.
+    /// Whether this is only the beginning of the kept payload.
     payload_cut: bool,
 }
 
 impl DeadLetterView {
-    /// A view with at most so many bytes of the payload.
+    /// A view with at most this many bytes of the payload.
     fn new(letter: &DeadLetter, bytes: usize) -> Self {
         let payload = &letter.payload[..letter.payload.len().min(bytes)];
         Self {
@@ -110,7 +110,7 @@ impl DeadLetterView {
 #[derive(Debug, Object)]
 #[oai(rename = "DeadBallot")]
 struct DeadBallotView {
-    /// Where it stood in the log.
+    /// Its place in the log.
     position: String,
     /// The poll that it names.
     poll: String,
@@ -126,7 +126,7 @@ struct DetailsView {
     letter: DeadLetterView,
     /// When it was cast, in milliseconds since 1970.
     cast_at_ms: u64,
-    /// How many ballots it stands for.
+    /// How many ballots it contains.
     count: u16,
     /// The ballots in it; none when it cannot be read.
     ballots: Vec<DeadBallotView>,
@@ -149,7 +149,7 @@ impl From<&DeadLetter> for DetailsView {
     }
 }
 
-/// What became of a dead letter's ballots.
+/// The outcome for the ballots of a dead letter.
 #[derive(Debug, Object)]
 #[oai(rename = "Replay")]
 struct ReplayView {
@@ -157,7 +157,7 @@ struct ReplayView {
     counted: u64,
     /// Ballots whose voter has a newer one.
     superseded: u64,
-    /// Ballots that are dead letters of their own now.
+    /// Ballots that are still rejected, each in a dead letter of its own.
     rejected: u64,
 }
 
@@ -210,7 +210,7 @@ impl OperatorService {
 impl Api {
     /// The ballots that could not be counted, 100 at a time.
     ///
-    /// Of each payload the list has the beginning only: ask for the dead letter itself.
+    /// The list has only the beginning of each payload. The whole payload is in the dead letter itself.
     #[oai(
         path = "/v1/dead-letters",
         method = "get",
@@ -244,7 +244,7 @@ impl Api {
     async fn dead_letter(
         &self,
         operator: Operator,
-        /// Where it stood in the log.
+        /// Its place in the log.
         position: Path<String>,
     ) -> Result<Json<DetailsView>, Problem> {
         operator.may(Right::DeadLetters)?;
@@ -266,7 +266,7 @@ impl Api {
     async fn replay(
         &self,
         operator: Operator,
-        /// Where it stood in the log.
+        /// Its place in the log.
         position: Path<String>,
     ) -> Result<Json<ReplayView>, Problem> {
         let by = operator.may(Right::DeadLetters)?;

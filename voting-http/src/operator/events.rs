@@ -96,7 +96,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 #[derive(Debug, Object)]
 #[oai(rename = "Event", skip_serializing_if_is_none)]
 struct EventView {
-    /// Its place: each event has the number of the one before it, plus one.
+    /// The number of the event: that of the event before it, plus one.
     number: u64,
     /// A UUID that no other event has.
     id: String,
@@ -349,14 +349,15 @@ impl Follower {
 impl Api {
     /// What has happened, the oldest first.
     ///
-    /// Keep the number of the last event that you have dealt with, and go on after it: you get each event once, and miss none.
-    /// The answer is 410 if events after this place are not kept any more, or if the place is that of another database.
+    /// Keep the number of the last event that you have handled, and continue after it: you get each event once, and
+    /// miss none. The answer is 410 if events after this number are no longer kept, or if the number is from another
+    /// database.
     #[oai(path = "/v1/events", method = "get", operation_id = "listEvents")]
     async fn events(
         &self,
         request: &Request,
         operator: Operator,
-        /// The number of the last event that you have dealt with; 0 for all that are kept.
+        /// The number of the last event that you have handled; 0 for all that are kept.
         #[oai(validator(minimum(value = "0"), maximum(value = "1000000000000000")))]
         after: Query<Option<u64>>,
         /// The most events in the answer, 1 to 200.
@@ -403,9 +404,9 @@ impl Api {
         }))
     }
 
-    /// What happens, as server-sent events: first those after a place, then each new one.
+    /// Events as they happen, as server-sent events: first those after a number, then each new one.
     ///
-    /// A client that connects again sends `Last-Event-ID`, as browsers do, and goes on where it was.
+    /// A client that connects again sends `Last-Event-ID`, as browsers do, and continues where it was.
     #[oai(
         path = "/v1/events/stream",
         method = "get",
@@ -415,11 +416,11 @@ impl Api {
         &self,
         request: &Request,
         operator: Operator,
-        /// The number of the last event that you have dealt with; 0 for all that are kept. Without it and `Last-Event-ID`, only new
-        /// events come.
+        /// The number of the last event that you have handled; 0 for all that are kept. Without it and `Last-Event-ID`,
+        /// only new events come.
         #[oai(validator(minimum(value = "0"), maximum(value = "1000000000000000")))]
         after: Query<Option<u64>>,
-        /// The number of the last event that came; it takes precedence.
+        /// The number of the last event that the client received. It takes precedence.
         #[oai(name = "Last-Event-ID")]
         last_event: Header<Option<String>>,
     ) -> Result<EventStream, Problem> {

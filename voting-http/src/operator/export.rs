@@ -140,9 +140,9 @@ impl Content for TallyJson {
 
 impl Content for BallotsCsv {
     const TYPE: &'static str = CSV;
-    const DESCRIPTION: &'static str = "A row for each ballot. If a voter had one choice: the column `choice` with the id \
-        of the option. Otherwise: a column for each option, named by its id, with 1 if it was chosen and else 0. An \
-        answer that is cut off is not whole.";
+    const DESCRIPTION: &'static str = "A row for each ballot. If each voter had one choice: the column \
+    `choice` with the id of the option. Otherwise: a column for each option, named by its id, with \
+    1 if it was chosen, or else 0. An answer that ends early is incomplete.";
     const WARNS: bool = true;
 
     fn schema() -> MetaSchemaRef {
@@ -153,7 +153,7 @@ impl Content for BallotsCsv {
 impl Content for BallotsJson {
     const TYPE: &'static str = JSON;
     const DESCRIPTION: &'static str =
-        "The ballots. Each has a line of its own. An answer that is cut off is not whole.";
+        "The ballots. Each has a line of its own. An answer that ends early is incomplete.";
     const WARNS: bool = true;
 
     fn schema() -> MetaSchemaRef {
@@ -233,7 +233,7 @@ impl<C: Content> ApiResponse for Download<C> {
         if C::WARNS {
             headers.push(header(
                 "Export-Warning",
-                "Says that some ballots may tell who cast them.",
+                "A warning that some ballots may reveal who cast them.",
                 false,
             ));
         }

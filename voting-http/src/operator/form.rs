@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A poll as somebody writes it, before it is checked.
+/// A poll, as a client sends it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Object, Serialize, Deserialize)]
 #[oai(rename = "NewPoll", deny_unknown_fields, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
@@ -26,8 +26,7 @@ pub(crate) struct PollForm {
     /// Names the poll in addresses: 1 to 63 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
     pub(crate) id: String,
-    /// The question: up to 200 characters that can be seen, and none that turn the direction of text
-    /// around.
+    /// The question: up to 200 visible characters, without characters that change the direction of the text.
     pub(crate) title: String,
     /// Plain text below the title, up to 2,000 characters; paragraphs are separated by empty lines.
     #[oai(default)]
@@ -40,8 +39,7 @@ pub(crate) struct PollForm {
     )]
     #[serde(default = "one")]
     pub(crate) max_choices: usize,
-    /// What can be voted for: 2 to 63 options. They cannot change once the poll has opened; their labels can while it
-    /// is open.
+    /// The options: 2 to 63. They cannot change once the poll has opened; their labels can while it is open.
     #[oai(validator(min_items = 2, max_items = 63))]
     pub(crate) options: Vec<OptionForm>,
     /// Who may vote. It cannot change once the poll has opened.
@@ -68,8 +66,8 @@ pub(crate) struct PollForm {
     /// When the poll opens: RFC 3339 with an offset, now or later. Default: at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) opens_at: Option<String>,
-    /// When the poll closes: RFC 3339 with an offset, later than now. A ballot at this moment comes too late. Default:
-    /// when somebody closes it.
+    /// When the poll closes: RFC 3339 with an offset, later than now. A ballot at this moment is too late. Default: it
+    /// closes when somebody closes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) closes_at: Option<String>,
     /// The time zone in which pages show these moments: an IANA name such as `Europe/Berlin`. Default: UTC.
@@ -83,7 +81,7 @@ pub(crate) struct PollForm {
     #[oai(default)]
     #[serde(default)]
     pub(crate) order: OrderView,
-    /// Whether the poll is in lists and menus. A poll that is not is reached by its address only.
+    /// Whether the poll is in lists and menus. Otherwise it can be reached only by its address.
     #[oai(default = "yes")]
     #[serde(default = "yes")]
     pub(crate) listed: bool,
@@ -105,7 +103,7 @@ pub(crate) struct PollForm {
     pub(crate) draft: Option<bool>,
 }
 
-/// One thing that can be voted for.
+/// An option of a poll.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Object, Serialize, Deserialize)]
 #[oai(rename = "NewOption", deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
@@ -113,7 +111,7 @@ pub(crate) struct OptionForm {
     /// Names the option in a ballot: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
     /// both ends.
     pub(crate) id: String,
-    /// The option in words: as the title, and no other option's label looks the same.
+    /// The option in words, by the rules of the title. No two labels may look the same.
     pub(crate) label: String,
     /// Plain text below the label: as the poll's description.
     #[oai(default)]

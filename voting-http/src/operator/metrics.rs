@@ -51,7 +51,7 @@ fn register_webhooks(registry: &mut Registry, webhooks: &Webhooks) {
     }
     registry.register(
         "voting_webhook_attempts",
-        "Messages that this worker has sent to webhooks, by what came of it: delivered or failed",
+        "Messages that this worker has sent to webhooks, by outcome: delivered or failed",
         attempts,
     );
     let Some(numbers) = webhooks.numbers() else {
@@ -189,7 +189,7 @@ impl Endpoint for Metrics {
         if let Some(polls) = polls {
             now(
                 "voting_poll_overdue_seconds",
-                "The longest time for which a poll should have been closed, and is not; 0 if there is none",
+                "How long ago the most overdue poll should have closed; 0 if none is overdue",
                 polls.overdue.as_secs_f64(),
             );
             let by_state: Family<InState, Gauge> = Family::default();

@@ -277,7 +277,9 @@ impl OperatorService {
             "Worker",
             env!("CARGO_PKG_VERSION"),
         )
-        .description("For the operator: polls, dead letters, and where all ballots are.")
+        .description(
+            "For the operator: polls, dead letters, and how many ballots are in each state.",
+        )
     }
 }
 

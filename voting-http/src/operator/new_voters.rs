@@ -80,8 +80,9 @@ impl OperatorService {
 impl Api {
     /// Get how many voters were new in each minute.
     ///
-    /// The minute is that of the ballot with which a voter was first counted, by the clock of the log. Who has voted before an
-    /// upgrade to this version is in no minute. A voter stays in the minute also if the ballot is voided or taken back.
+    /// The minute is that of the ballot with which a voter was first counted, by the clock of the log. Voters from
+    /// before the upgrade to a version with this list are in no minute. A voter stays in the minute also if the ballot
+    /// is voided or taken back.
     #[oai(
         path = "/v1/polls/:poll/new-voters",
         method = "get",

@@ -203,7 +203,7 @@ struct CountedPollView {
     voters: u64,
 }
 
-/// The polls that there are.
+/// A list of polls.
 #[derive(Debug, Object)]
 #[oai(rename = "CountedPolls")]
 struct CountedPollsView {
@@ -211,7 +211,7 @@ struct CountedPollsView {
     polls: Vec<CountedPollView>,
 }
 
-/// The kept tally beside a count of the ballots.
+/// The stored tally and a count of the ballots.
 #[derive(Debug, Object)]
 #[oai(rename = "Recount")]
 struct RecountView {
@@ -291,7 +291,7 @@ enum GetAnswer {
 
 #[derive(ApiResponse)]
 enum PutAnswer {
-    /// The poll was there, and is now as the answer says.
+    /// The poll existed, and is now as in the answer.
     #[oai(status = 200)]
     Changed(
         Json<StoredPollView>,
@@ -299,7 +299,7 @@ enum PutAnswer {
         #[oai(header = "ETag")]
         String,
     ),
-    /// The poll is stored, and can be voted in if it is `published` and open.
+    /// The poll is stored. Voters can vote in it if it is `published` and open.
     #[oai(status = 201)]
     Created(
         Json<StoredPollView>,
@@ -311,7 +311,7 @@ enum PutAnswer {
 
 #[derive(ApiResponse)]
 enum ChangeAnswer {
-    /// The poll is now as the answer says.
+    /// The poll is now as in the answer.
     #[oai(status = 200)]
     Changed(
         Json<StoredPollView>,
@@ -380,12 +380,12 @@ impl Api {
         Ok(Json(CountedPollsView { polls }))
     }
 
-    /// Store a poll, or give a stored one another title or labels.
+    /// Store a poll, or change the title or labels of a stored one.
     ///
-    /// For programs that bring their polls along. The settings of a stored poll stay. If the body has settings of its
-    /// own, and they are not those of the stored poll, it is refused (409): change them with PUT or PATCH. A poll that
-    /// is closing or final keeps the texts that its voters have read (409).
-    /// The answer comes once the vote services find the poll, or after 3 seconds: `published` says which.
+    /// For programs that store their polls at each start. The settings of a stored poll stay. If the body has settings
+    /// that differ from those of the stored poll, it is refused (409): change them with PUT or PATCH. A poll that is
+    /// closing or final keeps the texts that its voters have read (409). The answer comes once the vote services find
+    /// the poll, or after 3 seconds. `published` says whether they find it.
     #[oai(path = "/v1/polls", method = "post", operation_id = "putPoll")]
     async fn put_poll(
         &self,
@@ -416,7 +416,7 @@ impl Api {
         /// Only change the poll with this `ETag`; `*`: only a stored one.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
-        /// `*`: only store a poll that is not there.
+        /// `*`: only store a poll that does not exist.
         #[oai(name = "If-None-Match")]
         if_none_match: Header<Option<String>>,
         form: StrictJson<PollForm>,
@@ -546,7 +546,7 @@ impl Api {
         })
     }
 
-    /// Put a final poll into the archive: it is in no list any more.
+    /// Put a final poll into the archive: it is no longer in any list.
     #[oai(
         path = "/v1/polls/:poll/archive",
         method = "post",
@@ -575,7 +575,7 @@ impl Api {
         &self,
         operator: Operator,
         poll: Path<String>,
-        /// Only take the poll with this `ETag` out.
+        /// Only take the poll with this `ETag` out of the archive.
         #[oai(name = "If-Match")]
         if_match: Header<Option<String>>,
     ) -> Result<ChangeAnswer, Problem> {
@@ -587,10 +587,10 @@ impl Api {
 
     /// Forget the voters of a final poll.
     ///
-    /// Of its ballots only the number of each choice stays, and the poll's key is destroyed. Tally, recount and export stay
-    /// as they are. Nobody can tell any more which ballot was whose, except from backups of the store, and from what the
-    /// ballot log still keeps. This cannot be undone. A poll whose voters are forgotten stays as it is. In a large poll it
-    /// takes a while.
+    /// Of its ballots only the number for each choice stays, and the poll's key is destroyed. Tally, recount and export
+    /// stay as they are. After that, nobody can find out who cast which ballot, except from backups of the store and
+    /// from what the ballot log still keeps. This cannot be undone. A poll whose voters are forgotten stays as it is.
+    /// In a large poll it takes a while.
     #[oai(
         path = "/v1/polls/:poll/forget-voters",
         method = "post",
@@ -613,7 +613,7 @@ impl Api {
         Ok(saved.into())
     }
 
-    /// Count the ballots of a poll and compare with its tally, both of one moment.
+    /// Count the ballots of a poll and compare the count with its tally, both from the same moment.
     #[oai(
         path = "/v1/polls/:poll/recount",
         method = "post",

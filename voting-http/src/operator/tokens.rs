@@ -60,7 +60,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// What somebody with a token may do.
+/// What the holder of a token may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Deserialize)]
 #[oai(rename = "Role", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -102,8 +102,8 @@ impl From<RoleView> for Role {
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 struct NewToken {
-    /// Whose token it is; the name stands in the audit log: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit
-    /// at both ends.
+    /// Whose token it is; the audit log contains the name: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
+    /// both ends.
     name: String,
     /// What they may do.
     role: RoleView,
@@ -127,7 +127,7 @@ struct TokenView {
 struct AddedTokenView {
     #[oai(flatten)]
     view: TokenView,
-    /// The token. It is told only here.
+    /// The token. It is shown only here.
     token: String,
 }
 
@@ -158,7 +158,7 @@ enum AddAnswer {
 
 #[derive(ApiResponse)]
 enum RevokeAnswer {
-    /// The token is revoked: it is not taken any more, by other processes after at most a second.
+    /// The token is revoked. Other processes also refuse it after at most a second.
     #[oai(status = 204)]
     Revoked,
 }
@@ -216,7 +216,7 @@ impl OperatorService {
     /// Revokes a token.
     ///
     /// # Errors
-    /// There is none of this name, or the store does not answer.
+    /// There is no token of this name, or the store does not answer.
     pub(crate) async fn revoke_token(&self, name: &str, by: &str) -> Result<(), Problem> {
         let unknown = || Problem::no_token(name);
         let known: TokenName = name.parse().map_err(|_| unknown())?;

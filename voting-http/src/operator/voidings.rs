@@ -59,7 +59,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 #[oai(deny_unknown_fields, rename = "NewVoiding")]
 #[serde(deny_unknown_fields)]
 struct NewVoidingForm {
-    /// Why, for people: one line of 1 to 200 characters. It stands in the audit log.
+    /// The reason, for people: one line of 1 to 200 characters. The audit log contains it.
     reason: String,
     /// The first moment: RFC 3339 with an offset.
     from: Option<String>,
@@ -99,7 +99,7 @@ struct VoidingView {
     from: Option<String>,
     /// The moment after the last one of the span.
     until: Option<String>,
-    /// Of how many revoked codes the ballots are voided. Absent: the rule is not about codes.
+    /// The number of revoked codes whose ballots are voided. Absent: the rule is not about codes.
     codes: Option<usize>,
     /// `true`: the ballots that trusted servers have handed in. Absent: the rule is not about them.
     handed_in: Option<bool>,
@@ -322,7 +322,7 @@ impl Api {
         Ok(Json(self.0.voidings_view(&poll).await?))
     }
 
-    /// Undo a rule by which ballots are voided: those count again that no other rule voids.
+    /// Undo a rule by which ballots are voided. Ballots that no other rule voids count again.
     ///
     /// Only until the poll is final.
     #[oai(

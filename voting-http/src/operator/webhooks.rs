@@ -149,7 +149,7 @@ const OF_ONE: &[ProblemKind] = &[
     ProblemKind::StoreUnavailable,
 ];
 
-/// How a webhook is.
+/// The state of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "WebhookState", rename_all = "snake_case")]
 enum StateView {
@@ -228,7 +228,7 @@ struct WebhooksView {
     webhooks: Vec<WebhookView>,
 }
 
-/// A webhook to be made, or what is changed of one.
+/// A webhook to be made, or the new values of one.
 #[derive(Debug, Object, Deserialize)]
 #[oai(rename = "NewWebhook", deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
@@ -266,7 +266,7 @@ struct SecretView {
     both_sign_until: String,
 }
 
-/// How a delivery is.
+/// The state of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "DeliveryState", rename_all = "snake_case")]
 enum DeliveryStateView {
@@ -295,11 +295,11 @@ struct DeliveryView {
     created_at: String,
     /// How often it was sent.
     attempts: u32,
-    /// When it is sent next: RFC 3339, in UTC.
+    /// When the next attempt is: RFC 3339, in UTC.
     due: Option<String>,
     /// When it was last sent: RFC 3339, in UTC.
     last_at: Option<String>,
-    /// What came of that: the status of the answer, or why there is none.
+    /// The outcome of the last attempt: the status of the answer, or why there is none.
     last_result: Option<String>,
 }
 
@@ -331,7 +331,7 @@ struct DeliveriesView {
     deliveries: Vec<DeliveryView>,
 }
 
-/// From where events are sent again.
+/// The events to send again.
 #[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
@@ -350,21 +350,21 @@ enum AddAnswer {
 
 #[derive(ApiResponse)]
 enum TestAnswer {
-    /// The message is to be sent. Its delivery says what came of it.
+    /// The message will be sent. Its delivery shows the outcome.
     #[oai(status = 202)]
     Accepted(Json<DeliveryView>),
 }
 
 #[derive(ApiResponse)]
 enum DoneAnswer {
-    /// It is done.
+    /// The change is stored.
     #[oai(status = 204)]
     Done,
 }
 
 #[derive(ApiResponse)]
 enum WaitsAnswer {
-    /// It is to be sent.
+    /// The message will be sent.
     #[oai(status = 202)]
     Accepted,
 }
@@ -618,7 +618,7 @@ impl Api {
         Ok(DoneAnswer::Done)
     }
 
-    /// Enable a webhook. What was not delivered is sent.
+    /// Enable a webhook. Messages that were not delivered are sent.
     #[oai(
         path = "/v1/webhooks/:webhook/enable",
         method = "post",
@@ -712,7 +712,7 @@ impl Api {
         Ok(WaitsAnswer::Accepted)
     }
 
-    /// List what was sent to a webhook and what waits, the newest first.
+    /// List the deliveries of a webhook, sent and waiting, the newest first.
     #[oai(
         path = "/v1/webhooks/:webhook/deliveries",
         method = "get",
@@ -724,7 +724,7 @@ impl Api {
         operator: Operator,
         /// The id of the webhook.
         webhook: Path<String>,
-        /// Only deliveries after this one in the order of the list: its id.
+        /// The id of a delivery: only those after it in the list.
         before: Query<Option<String>>,
         /// The most deliveries in the answer, 1 to 100.
         #[oai(validator(minimum(value = "1"), maximum(value = "100")))]

@@ -93,7 +93,7 @@ impl Packing {
 }
 
 thread_local! {
-    /// Its tables have some 300 KiB. To make them anew for each page would take longer than the compression itself.
+    /// Its tables have some 300 KiB. To make them again for each page would take longer than the compression itself.
     static FAST: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
 }
 

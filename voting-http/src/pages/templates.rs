@@ -319,7 +319,7 @@ impl VotePage<'_> {
         self.options.len() == 2 && self.max_choices == 1
     }
 
-    /// With so many options, the page has a link that skips them.
+    /// From this number of options on, the page has a link that skips them.
     fn is_long(&self) -> bool {
         self.options.len() > 8
     }
@@ -513,7 +513,7 @@ pub(crate) struct ResultPage<'a> {
     pub(crate) shows_history: bool,
     /// The plot of the history; `None` before the first vote.
     pub(crate) plot: Option<HistoryPlot>,
-    /// Where the script finds the plot anew. Same origin.
+    /// The address at which the script gets a new plot; of the same origin.
     pub(crate) history_url: String,
     /// The voting page, if there is one to link to.
     pub(crate) vote_url: Option<String>,

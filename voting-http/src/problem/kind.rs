@@ -5,8 +5,8 @@ use poem_openapi::Enum;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $urn:literal, $status:ident, $title:literal;)*) => {
-        /// The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-        /// added.
+        /// The kinds of problems. For a kind that a client does not know, the HTTP status says what to do. New kinds
+        /// may be added.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
         #[oai(rename = "ProblemType")]
         pub(crate) enum ProblemKind {

@@ -28,7 +28,7 @@ impl Default for Seldom {
 }
 
 impl Seldom {
-    /// So many lines a minute, at least one.
+    /// The most lines a minute, at least one.
     pub(crate) fn up_to(at_most: u64) -> Self {
         Self {
             begun: Instant::now(),

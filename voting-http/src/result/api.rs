@@ -29,8 +29,8 @@ pub(super) struct Api(pub(super) ResultService);
 struct ReceiptView {
     /// Where the ballot was cast.
     poll: String,
-    /// The minute in which it was cast: its first moment, in milliseconds since 1970. A receipt does not tell
-    /// more exactly when, since whoever watches the tally could infer the choice from that.
+    /// The minute in which it was cast: its first moment, in milliseconds since 1970. The exact time is not in a
+    /// receipt: somebody who watches the tally could infer the choice from it.
     cast_at_ms: u64,
     /// What became of it.
     state: StateView,
@@ -59,7 +59,7 @@ enum StateView {
     Deleted,
 }
 
-/// What the events of a stream have.
+/// What the events of a stream contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "StreamContent", rename_all = "lowercase")]
 enum StreamContent {
@@ -163,7 +163,8 @@ impl Api {
         &self,
         request: &Request,
         poll: Path<String>,
-        /// A grant that came with a vote in this poll: it shows a result that is shown to who has voted.
+        /// The grant from the answer to a vote in this poll. With it, the service shows a result that only those who
+        /// have voted may see.
         #[oai(name = "Result-Grant")]
         _grant: Header<Option<String>>,
         /// The `ETag` of a tally that the client has.
@@ -180,10 +181,10 @@ impl Api {
         Ok(tallies::for_one(&current.figures(viewer)?.sent))
     }
 
-    /// Get what names the current tally of a poll: its digest. It is at most a quarter of a second old, and as much older as
-    /// caches have kept it.
+    /// Get the digest that names the current tally of a poll. It is at most a quarter of a second old, plus the time
+    /// for which caches have kept it.
     ///
-    /// With it, caches in front of the service answer very many viewers. The tally itself is at
+    /// With it, caches in front of the service can answer very many viewers. The tally itself is at
     /// `/v1/polls/{poll}/tally/{digest}`. While not everybody sees the result, the answer is 403,
     /// `urn:voting:problem:result-hidden`, also with a grant.
     #[oai(
@@ -234,9 +235,10 @@ impl Api {
 
     /// Get how the votes of a poll grew with time. It is at most a few seconds old.
     ///
-    /// Votes are dated by when the log took them, and are kept by spans of time: a second at first, and longer the later it is
-    /// after the first vote. While the poll's rule hides the result, the answer is 403, `urn:voting:problem:result-hidden`. Of
-    /// times in which not everybody could see the result, only the number of voters is kept.
+    /// The clock of the log dates the votes. The history has a point for each span of time: a second at first, and
+    /// longer spans later. While the poll's rule hides the result, the answer is 403,
+    /// `urn:voting:problem:result-hidden`. For times at which not everybody could see the result, only the number of
+    /// voters is kept.
     #[oai(
         path = "/v1/polls/:poll/history",
         method = "get",
@@ -246,7 +248,8 @@ impl Api {
         &self,
         request: &Request,
         poll: Path<String>,
-        /// A grant that came with a vote in this poll: it shows a result that is shown to who has voted.
+        /// The grant from the answer to a vote in this poll. With it, the service shows a result that only those who
+        /// have voted may see.
         #[oai(name = "Result-Grant")]
         _grant: Header<Option<String>>,
     ) -> Result<Json<HistoryView>, Problem> {
@@ -259,7 +262,8 @@ impl Api {
     /// Watch the tally of a poll as server-sent events: first the present tally, then each new one.
     ///
     /// The stream also says when the tally can no longer be read. Every 15 seconds without other events it sends
-    /// `alive`. So a client can tell apart a quiet poll, a service that cannot read the tally, and a dead connection.
+    /// `alive`. So a client can distinguish a poll without new votes, a service that cannot read the tally, and a lost
+    /// connection.
     ///
     /// With `content=digest`, events only name the tally, and the client fetches it from `/v1/polls/{poll}/tally/{digest}`.
     #[oai(
@@ -271,11 +275,11 @@ impl Api {
         &self,
         request: &Request,
         poll: Path<String>,
-        /// A grant that came with a vote in this poll: it shows a result that is shown to who has voted. It is looked at
-        /// when the stream begins.
+        /// The grant from the answer to a vote in this poll. With it, the service shows a result that only those who
+        /// have voted may see. It is checked when the stream begins.
         #[oai(name = "Result-Grant")]
         _grant: Header<Option<String>>,
-        /// What the events have. If it is absent: `tally`.
+        /// What the events contain. Default: `tally`.
         content: Query<Option<StreamContent>>,
     ) -> Result<TallyEvents, Problem> {
         let service = &self.0.0;
@@ -292,8 +296,7 @@ impl Api {
         ))
     }
 
-    /// Get what became of a ballot. A receipt reveals neither the choice nor, to anybody but the services, the
-    /// voter.
+    /// Get the state of a ballot. A receipt does not reveal the choice. Only the services can read the voter in it.
     #[oai(
         path = "/v1/receipts/:receipt",
         method = "get",

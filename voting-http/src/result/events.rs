@@ -208,7 +208,7 @@ impl ApiResponse for TallyEvents {
                     its place, whose data is a TallyPointer. `stalled`: newer tallies cannot be read; data `{\"since\":\"2026-11-26T14:05:00Z\"}` says since when the last one \
                     may be out of date; the next `tally` or `digest` says that it is over. `hidden`: the result is no longer \
                     shown to this client; data is a Problem as JSON, and the stream ends. `alive`: nothing else was sent \
-                    for 15 seconds; whoever hears nothing for 40 seconds should connect anew.",
+                    for 15 seconds; a client that receives nothing for 40 seconds should connect again.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {

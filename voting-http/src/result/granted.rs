@@ -28,7 +28,7 @@ pub(super) const HEADER: &str = "Result-Grant";
 /// The field of an address that has the grant.
 pub(crate) const FIELD: &str = "grant";
 
-/// A cookie is valid for so long, even if the browser keeps it longer.
+/// How long a cookie is valid, even if the browser keeps it longer.
 const COOKIE_LIFE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// A browser keeps cookies for so many polls; beyond that, the oldest is dropped.

@@ -144,7 +144,7 @@ macro_rules! described {
                     }],
                     ..described(200, $words)
                 };
-                let unchanged = "The client has it already, as `If-None-Match` says.";
+                let unchanged = "The client already has it: its `ETag` is in `If-None-Match`.";
                 MetaResponses {
                     responses: vec![found, described(304, unchanged)],
                 }
@@ -172,8 +172,8 @@ fn described(status: u16, description: &'static str) -> MetaResponse {
     let headers = vec![
         header(
             "ETag",
-            "The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and \
-             not to everybody.",
+            "The digest of the tally. A compressed answer has `-gzip` after it. Absent: this client may see \
+             the result, but not everybody may.",
         ),
         header("Cache-Control", "Who may keep the answer, and how long."),
     ];

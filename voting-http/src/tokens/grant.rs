@@ -10,7 +10,7 @@ use voting_core::{
 
 use crate::tokens::{sealed::SealingKeys, signed::InvalidToken};
 
-/// A grant is taken for so long. A browser gets a cookie for it at once.
+/// How long a grant is accepted. A browser gets a cookie for it at once.
 const LIFE: Duration = Duration::from_secs(60);
 
 /// How far the clocks of two services may differ.

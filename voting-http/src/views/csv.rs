@@ -34,7 +34,7 @@ impl ApiResponse for Csv {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "The table. If it cannot be read to its end, the connection breaks off.",
+                description: "The table. If the store fails before its end, the connection is closed early.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {

@@ -16,22 +16,22 @@ pub(crate) struct HistoryView {
     pub(crate) poll: String,
     /// Whether ballots are taken, and whether the count can still change.
     pub(crate) state: StateView,
-    /// The version of the tally as which the last point is.
+    /// The version of the tally that the last point shows.
     pub(crate) version: u64,
     /// The ids of the options, in the order of `votes`.
     pub(crate) options: Vec<String>,
-    /// At most 120 points, sorted by time. The first is from before the first vote, as far as this is known, and the last is as
-    /// the tally of this version. None before the first vote.
+    /// At most 120 points, sorted by time. The first is from before the first vote, as far as this is known. The last
+    /// shows the tally of this version. None before the first vote.
     pub(crate) points: Vec<PointView>,
 }
 
-/// How the votes stood at a moment.
+/// The votes at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 #[oai(rename = "HistoryPoint", skip_serializing_if_is_none)]
 pub(crate) struct PointView {
     /// The moment, in RFC 3339.
     pub(crate) at: String,
-    /// Voters whose ballot counted then.
+    /// Voters whose ballot counted at that moment.
     pub(crate) voters: u64,
     /// The votes for each option. Absent: the result was hidden then, or only the sum is known.
     pub(crate) votes: Option<Vec<u64>>,

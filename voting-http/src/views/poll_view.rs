@@ -10,8 +10,8 @@ use voting_core::{
     },
 };
 
-/// Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
-/// decides which ballots are taken. A client takes a state that it does not know for one in which no ballots are taken.
+/// The state of the poll, by the clock of the service that answers; only the clock of the ballot log decides which
+/// ballots are taken. In a state that a client does not know, it should assume that no ballots are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "PollState", rename_all = "lowercase")]
 pub(crate) enum StateView {
@@ -214,7 +214,7 @@ pub(crate) struct PollView {
     state: StateView,
     /// How many options one ballot may choose.
     max_choices: usize,
-    /// What can be voted for, in the poll's order.
+    /// The options, in the poll's order.
     options: Vec<OptionView>,
     /// Who may vote: the field `voters` of a poll that is stored. Here `voters` is a number.
     electorate: VotersView,
@@ -228,7 +228,8 @@ pub(crate) struct PollView {
     blank: Option<bool>,
     /// When the poll opens: RFC 3339, in UTC. Absent: it opened at once.
     opens_at: Option<String>,
-    /// When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it.
+    /// When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+    /// closes it.
     closes_at: Option<String>,
     /// The time zone in which pages show these moments: an IANA name. Absent: UTC.
     time_zone: Option<String>,
@@ -250,15 +251,15 @@ pub(crate) struct PollView {
     revision: u64,
 }
 
-/// A poll that was stored, and whether it can be voted in yet.
+/// A stored poll, and whether voters can vote in it yet.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "StoredPoll")]
 pub(crate) struct StoredPollView {
     #[oai(flatten)]
     poll: PollView,
-    /// Whether the vote services find the poll, and so take ballots in it, from now on; they show
-    /// changed texts a second later. If `false`, the poll is a draft, or it is stored and they find it once the
-    /// worker reaches the ballot log: send the request again to see.
+    /// Whether the vote services find the poll, and so take ballots in it. They show changed texts a second later. If
+    /// `false`, the poll is a draft, or the worker has not reached the ballot log yet; the vote services find the poll
+    /// once it has. Send the request again to see.
     published: bool,
 }
 
@@ -271,7 +272,7 @@ impl StoredPollView {
     }
 }
 
-/// One thing that can be voted for.
+/// An option of a poll.
 #[derive(Debug, Clone, Object)]
 #[oai(rename = "Option", skip_serializing_if_is_none)]
 struct OptionView {

@@ -152,7 +152,7 @@ pub(super) const CAST_BY_LOGIN: &str = "The voter is the one who has signed in t
     may not vote 403, `urn:voting:problem:not-eligible`.\n\nA poll that is closed takes no ballots: 409, \
     `urn:voting:problem:poll-closed`.";
 
-/// The polls that there are.
+/// A list of polls.
 #[derive(Debug, Object)]
 #[oai(rename = "Polls")]
 struct PollsView {
@@ -160,7 +160,7 @@ struct PollsView {
     polls: Vec<PollView>,
 }
 
-/// A session that is to be opened.
+/// A request to open a session.
 #[derive(Debug, Object, Deserialize)]
 #[oai(deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
@@ -216,16 +216,16 @@ struct EligibilityView {
 #[oai(rename = "Ballot", deny_unknown_fields)]
 #[serde(deny_unknown_fields)]
 struct BallotView {
-    /// The options that are voted for, by their ids; one up to the poll's `max_choices`. In a poll with `blank: true` there may be
-    /// none: a blank vote.
+    /// The ids of the chosen options: one up to the poll's `max_choices`. In a poll with `blank: true` the list may be
+    /// empty: a blank vote.
     choices: Vec<String>,
 }
 
-/// What a voter gets for a ballot.
+/// The answer to a ballot.
 #[derive(Debug, Object, Serialize)]
 #[oai(rename = "Accepted", skip_serializing_if_is_none)]
 struct AcceptedView {
-    /// The receipt of this ballot: ask the result service what became of it.
+    /// The receipt of this ballot: ask the result service for its state.
     receipt: String,
     /// A short tag of the voter, the same for all ballots of this voter in all polls; of the holder of a code, the same for
     /// all ballots in its poll. The voting page has it in `data-voter`. It grants nothing.
@@ -234,13 +234,13 @@ struct AcceptedView {
     /// was the first vote.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
-    /// In a poll whose result is shown to who has voted: with this text in the header `Result-Grant`, the result
+    /// In a poll whose result those who have voted may see: with this text in the header `Result-Grant`, the result
     /// service shows the result. It is valid for a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<String>,
 }
 
-/// What a voter gets who takes a ballot back.
+/// The answer to a withdrawal.
 #[derive(Debug, Object)]
 #[oai(rename = "Withdrawn")]
 struct WithdrawnView {
@@ -250,7 +250,7 @@ struct WithdrawnView {
 
 #[derive(ApiResponse)]
 enum WithdrawAnswer {
-    /// It is stored. Once it is counted, the voter's ballot does not count any more.
+    /// The withdrawal is stored. Once it is counted, the voter's ballot no longer counts.
     #[oai(status = 202)]
     Accepted(
         Json<WithdrawnView>,
@@ -262,8 +262,8 @@ enum WithdrawAnswer {
 
 #[derive(ApiResponse)]
 enum CastAnswer {
-    /// The ballot is stored. It will be counted in place of any earlier one of this voter; or, in a poll where the first
-    /// vote counts, if it is this voter's first.
+    /// The ballot is stored. It will be counted, and replaces any earlier ballot of this voter. In a poll where the
+    /// first vote counts, it is counted only if it is this voter's first.
     #[oai(status = 202)]
     Accepted(
         JsonAnswer<AcceptedView>,
@@ -363,8 +363,8 @@ impl Api {
 
     /// Whether the sender may vote in a poll now: by the cookie, by the application's sign-in, or by a code.
     ///
-    /// It says who may vote, and not who has voted. A rule of the application's own is not asked. A code that is not valid is
-    /// a problem, as for a ballot.
+    /// It says who may vote, not who has voted. Rules of the embedding application are not applied. A code that is not
+    /// valid is a problem, as for a ballot.
     #[oai(
         path = "/v1/polls/:poll/eligibility",
         method = "get",
@@ -425,13 +425,14 @@ impl Api {
     /// the same key is another voter. The answer sets no cookie. A key that is not valid, a key beside a voter's cookie, and a
     /// key in a poll whose `electorate` is not `open` are refused: 422, `urn:voting:problem:invalid`.
     ///
-    /// A poll whose `electorate` is `codes` takes a ballot from whoever has one of its codes: in the header `Voter-Code`, or by the
-    /// cookie that the poll's page sets for a code. It neither needs nor sets the voter's cookie. Without a code: 401,
+    /// In a poll whose `electorate` is `codes`, whoever has one of its codes can vote. The code is in the header
+    /// `Voter-Code`, or in the cookie that the poll's page sets for a code. It neither needs nor sets the voter's
+    /// cookie. Without a code: 401,
     /// `urn:voting:problem:code-needed`; with one that is not valid: 403, `urn:voting:problem:invalid-code`.
     ///
-    /// A poll whose `electorate` is `identity` takes a ballot from whoever has signed in: with the cookie of a session
-    /// (`openSession`), or through the proxy that signs people in. Otherwise: 401, `urn:voting:problem:sign-in-needed`; and
-    /// 403, `urn:voting:problem:not-eligible`, if the poll is for other people.
+    /// In a poll whose `electorate` is `identity`, whoever has signed in can vote: with the cookie of a session
+    /// (`openSession`), or through the proxy that signs people in. Otherwise: 401, `urn:voting:problem:sign-in-needed`;
+    /// and 403, `urn:voting:problem:not-eligible`, if the poll is for other people.
     ///
     /// A poll with `revote: false` counts the voter's first accepted ballot.
     ///
@@ -460,7 +461,8 @@ impl Api {
         /// cookie, the ballot is refused and not counted for a new voter: 400, `urn:voting:problem:cookies-needed`.
         #[oai(name = "Voter-Tag")]
         voter_tag: Header<Option<String>>,
-        /// The voter's code, in a poll whose `electorate` is `codes`. Hyphens, spaces and small letters are as well.
+        /// The voter's code, in a poll whose `electorate` is `codes`. Hyphens and spaces may be added, and small
+        /// letters are accepted.
         #[oai(name = "Voter-Code", validator(max_length = 100))]
         _code: Header<Option<String>>,
         /// In a poll whose `electorate` is `open`, from a program that sends no cookie: names the voter by a key that the program

@@ -85,7 +85,7 @@ impl CastMetrics {
         registry.register(
             "voting_casts",
             "Ballots handed to the log, by outcome. Also those not handed to it because their voter was not \
-             identified (unidentified) or the log is held to another secret (foreign-secret). Ballots refused for \
+             identified (unidentified) or the log accepts another secret (foreign-secret). Ballots refused for \
              other reasons are not counted",
             casts,
         );
@@ -96,7 +96,7 @@ impl CastMetrics {
         );
         registry.register(
             "voting_foreign_secret",
-            "1 while the log is held to another secret than this service has, and takes no ballots from it",
+            "1 while the log accepts another secret than this service has, so that the service refuses ballots",
             foreign.clone(),
         );
     }

@@ -77,7 +77,7 @@ impl Watchdog {
         loop {
             ticks.tick().await;
             if let Err(what) = self.is_alive().await {
-                tracing::error!("{what}; not telling the supervisor that the process is alive");
+                tracing::error!("{what}; sending no watchdog message to the supervisor");
                 continue;
             }
             tell("WATCHDOG=1");

@@ -34,7 +34,7 @@ pub enum SecretError {
     /// The token is the same as the secret.
     #[error("worker.token is the same as secret; `openssl rand -hex 32` makes another one")]
     TokenIsSecret,
-    /// One of the other secrets is the secret.
+    /// A secret is named twice.
     #[error(
         "a file of other_secret_files has the same secret as secret or as another one of these files: name each secret once"
     )]

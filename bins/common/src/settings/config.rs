@@ -77,7 +77,7 @@ pub struct Config {
     pub new_voters: NewVoterSettings,
     /// What new voters do when very many of them come to a poll.
     pub proof_of_work: ProofOfWorkSettings,
-    /// How people sign in to vote, in polls whose voters do.
+    /// How people sign in to vote, in polls whose `electorate` is `identity`.
     pub login: LoginSettings,
     /// How people sign in to the host's pages, beside the form for a token.
     pub host_login: HostLoginSettings,
@@ -126,11 +126,11 @@ pub struct Web {
     /// other service's pages link to it.
     #[serde(default)]
     pub public_port: Option<NonZeroU16>,
-    /// How many connections may be open at a time; further ones get one short answer each. They are fewer if fewer
-    /// files may be open.
+    /// The most connections at a time; each further one gets a single short answer. A low limit of open files lowers
+    /// it.
     #[serde(default = "max_connections")]
     pub max_connections: usize,
-    /// How many of these one address may hold; half of them unless set. `trusted_proxies` have no such limit.
+    /// The most of these for one address; half of them unless set. `trusted_proxies` have no such limit.
     #[serde(default)]
     pub max_connections_per_address: Option<usize>,
 }
@@ -141,7 +141,7 @@ pub struct Web {
 pub struct Streams {
     /// How many streams may be open at a time; three quarters of `result.max_connections` unless set.
     pub max: Option<usize>,
-    /// How many of these one address may hold; half of them unless set.
+    /// The most of these for one address; half of them unless set.
     pub max_per_address: Option<usize>,
     /// About how long a stream lasts. Then its viewer opens another one.
     pub life_s: u64,
@@ -266,9 +266,9 @@ impl Default for ProofOfWorkSettings {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoginSettings {
-    /// The `iss` of tokens that are taken: the identity provider.
+    /// The `iss` of accepted tokens: the identity provider.
     pub issuer: Option<String>,
-    /// The `aud` of tokens that are taken: this deployment, as the provider knows it.
+    /// The `aud` of accepted tokens: this deployment, as the provider knows it.
     pub audience: Option<String>,
     /// The address of the provider's public keys (JWKS), `https://…`; `http://` only on this machine.
     pub jwks_url: Option<String>,
@@ -405,8 +405,8 @@ pub struct Worker {
     pub session_idle_minutes: NonZeroU32,
     /// How long events are kept for programs that follow them, in days.
     pub event_days: NonZeroU32,
-    /// Where webhooks may be sent although it is not on the public internet, and without TLS: names of hosts, addresses, and networks
-    /// such as `10.0.0.0/8`. In the environment they are separated by commas.
+    /// Receivers of webhooks that need not be on the public internet, and need no TLS: names of hosts, addresses, and
+    /// networks such as `10.0.0.0/8`. In the environment they are separated by commas.
     #[serde(deserialize_with = "lists::read")]
     pub webhook_hosts: Vec<WebhookHost>,
     /// Whether a worker takes ballots that trusted servers hand in for voters (`POST /v1/polls/{poll}/ballots`). It then needs the
@@ -459,7 +459,7 @@ pub struct RedisSettings {
     pub claim_timeout_ms: u64,
     /// How long counted ballots are kept in Redis; shorter if its `maxmemory` runs short.
     pub retention_hours: u64,
-    /// Whether to work with a Redis that can lose acknowledged ballots.
+    /// Whether the services run on a Redis that can lose acknowledged ballots.
     pub accept_loss: bool,
 }
 
@@ -620,7 +620,7 @@ impl Config {
         Duration::from_secs(60 * u64::from(self.worker.session_idle_minutes.get()))
     }
 
-    /// What events tell, and how long they are kept.
+    /// The options of events.
     pub fn tell_options(&self) -> TellOptions {
         let mut options = TellOptions::default();
         options.kept = Duration::from_secs(24 * 3_600 * u64::from(self.worker.event_days.get()));

@@ -41,7 +41,7 @@ pub enum HostLoginError {
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The file of authorities is of no use.
-    #[error("host_login.ca_file is of no use")]
+    #[error("host_login.ca_file has no usable certificates")]
     CaFile(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -19,7 +19,7 @@ use crate::settings::{
 pub enum LoginError {
     /// Tokens cannot be checked with what is set.
     #[error(
-        "to take tokens, set login.issuer, login.audience, and one of login.jwks_url and login.jwks_file"
+        "to accept tokens, set login.issuer, login.audience, and one of login.jwks_url and login.jwks_file"
     )]
     Tokens,
     /// The keys have no address.

@@ -99,7 +99,7 @@ fn written(text: &str) -> Result<Vec<Value>, String> {
     let of_toml = match File::from_str(&document, FileFormat::Toml).collect() {
         Ok(mut all) => match all.remove("polls").map(|polls| polls.kind) {
             Some(ValueKind::Array(list)) if all.is_empty() => return Ok(list),
-            _ => "it has something else than a list of polls".to_owned(),
+            _ => "it contains something other than a list of polls".to_owned(),
         },
         Err(error) => in_short(&error),
     };
@@ -357,7 +357,7 @@ mod tests {
             (
                 "opens_at = 2026-11-27T12:00:00Z\ncloses_at = 2026-11-27T12:00:00Z",
                 "polls[0] (lunch)",
-                "would close",
+                "is not after it opens",
             ),
         ] {
             let faults = read_file(field).expect_err(field);

@@ -78,7 +78,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
             ValueKind::Boolean(value) => visitor.visit_bool(*value),
             ValueKind::I64(number) => visitor.visit_i64(*number),
             ValueKind::U64(number) => visitor.visit_u64(*number),
-            ValueKind::I128(_) | ValueKind::U128(_) => other("a number past all bounds"),
+            ValueKind::I128(_) | ValueKind::U128(_) => other("a number that is too large"),
             ValueKind::Float(number) => visitor.visit_f64(*number),
             ValueKind::String(text) => visitor.visit_borrowed_str(text),
             ValueKind::Table(_) => other("a section"),

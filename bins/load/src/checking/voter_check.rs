@@ -30,7 +30,7 @@ pub(crate) enum State {
 pub(crate) enum Finding {
     /// The last acknowledged ballot counts.
     Counted,
-    /// A ballot of unknown outcome counts, as it may.
+    /// A ballot of unknown outcome counts. This is allowed.
     UnknownCounts,
     /// No ballot counts, and none has to.
     Nothing,

@@ -39,7 +39,7 @@ pub(crate) struct Codes {
 enum What {
     /// Issue codes, and write them to a file
     ///
-    /// They are told only here: whoever has them can vote with them. Their links need vote.public_url.
+    /// They are shown only here: whoever has them can vote with them. Their links need vote.public_url.
     Issue {
         /// The id of the poll
         #[arg(value_name = "POLL")]
@@ -54,7 +54,7 @@ enum What {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Take a code no more; a ballot that was cast with it stays
+    /// Revoke a code: it is no longer accepted. A ballot that was cast with it stays
     Revoke {
         /// The id of the poll
         #[arg(value_name = "POLL")]
@@ -63,7 +63,8 @@ enum What {
         #[arg(value_name = "SERIAL")]
         serial: Serial,
     },
-    /// Take a code no more, and print one in its place: whoever has it is the same voter
+    /// Replace a code by a new one, which is printed. The old one is no longer accepted. Whoever has the new one is the
+    /// same voter
     Replace {
         /// The id of the poll
         #[arg(value_name = "POLL")]

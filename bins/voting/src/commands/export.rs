@@ -175,7 +175,7 @@ fn progress() -> ProgressBar {
     bar
 }
 
-/// The store has begun to send so many ballots.
+/// The store has begun to send this many ballots.
 fn begin(bar: &ProgressBar, ballots: u64) {
     let template =
         "{elapsed_precise} {wide_bar} {percent:>3}%  {pos} of {len} ballots, {per_sec}, {eta} left";

@@ -20,20 +20,20 @@ use super::{codes::poll_keys, export::is_all_in_one};
 /// Store the polls of a file
 ///
 /// The file has a list of polls, as JSON or TOML, each with the fields of a poll in the settings ([[polls]]). A stored
-/// poll gets the definition and the settings of the file, as far as its state allows. Says what became of each poll. A
-/// poll that is published does not show its result to more people unless --show-results is there, too.
-/// Exits with 0 if none was refused, else with 1. The all-in-one must be stopped.
+/// poll gets the definition and the settings of the file, as far as its state allows. Prints what was done to each
+/// poll. A poll that is published does not show its result to more people unless --show-results is there, too. Exits
+/// with 0 if none was refused, else with 1. The all-in-one must be stopped.
 #[derive(Debug, Args)]
 pub(crate) struct ImportPolls {
     /// The file with the polls
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Change nothing, and say what would become of each poll
+    /// Change nothing, and print what would be done to each poll
     ///
     /// It cannot say that the id of a deleted poll is used again, and that older programs must be stopped first.
     #[arg(long)]
     dry_run: bool,
-    /// Also where a poll's result is then shown to more people, as by a file without `results`
+    /// Store a poll also if its result is then shown to more people, as with a file without `results`
     ///
     /// Once a poll has opened, this cannot be undone.
     #[arg(long)]
@@ -48,11 +48,11 @@ pub(crate) enum CannotImport {
     Secret(#[from] SecretError),
     #[error("cannot read {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
-    #[error("nothing was stored; {} has faults: {}", file.display(), faults.join("; "))]
+    #[error("nothing was stored; {} has errors: {}", file.display(), faults.join("; "))]
     Faults { file: PathBuf, faults: Vec<String> },
     #[error("stop the all-in-one first, or store the polls by the operator's API")]
     Open(#[from] OpenError),
-    #[error("cannot look poll {0} up")]
+    #[error("cannot look up poll {0}")]
     LookUp(voting_core::PollId, #[source] StoreError),
 }
 
@@ -144,7 +144,7 @@ async fn store_all(
             continue;
         }
         let put = PollChange {
-            // So that what is said of it is true, also if somebody else changes it now.
+            // The report must be true also if somebody else changes the poll at this moment.
             if_revision: before.as_ref().map(Poll::revision),
             ..PollChange::put(poll.clone())
         };

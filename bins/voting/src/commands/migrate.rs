@@ -39,7 +39,7 @@ pub(crate) struct Migrate {
         requires = "create_roles"
     )]
     role_prefix: Roles,
-    /// After an upgrade, once no program of the version before is at work: allow what such a program would not
+    /// Finish an upgrade, once no program of the earlier version is running: allow what such a program would not
     /// understand
     ///
     /// From then on polls can be drafts, open and close at set times, hide their results, count the first vote, and be
@@ -47,10 +47,10 @@ pub(crate) struct Migrate {
     /// it finds one. It needs redis.url as well, with a user that may send CLIENT LIST.
     #[arg(long)]
     finish: bool,
-    /// Finish although connections were found: they are of other programs
+    /// Finish although connections were found, because they belong to other programs
     #[arg(long, requires = "finish")]
     anyway: bool,
-    /// Also keep the ballots in so many partitions, by a hash of the voter; 1 is one table again
+    /// Also keep the ballots in this many partitions, by a hash of the voter; 1 means one table
     ///
     /// The ballots are copied. People can vote and see results meanwhile, but no ballot is counted until it is done: ballots
     /// wait in the log. The copy needs as much room on the disk of Postgres as the ballots. If the command is killed, the
@@ -76,9 +76,9 @@ pub(crate) enum MigrateError {
     )]
     Redis { why: String },
     #[error(
-        "programs of the version before may be at work; nothing was changed. Connected are: {}. To do: stop them, or \
-         start them again from the new version, then run it again. If these connections are of other programs, add \
-         --anyway", .0.join("; ")
+        "programs of an earlier version may be running; nothing was changed. Connected are: {}. To do: stop \
+         them, or restart them with the new version, then run this again. If these connections \
+         belong to other programs, add --anyway", .0.join("; ")
     )]
     AtWork(Vec<String>),
 }
@@ -146,7 +146,7 @@ fn todo_about_partitions(error: &PartitionError) -> &'static str {
     }
 }
 
-/// Moves the ballots into so many partitions. Without a number, only removes what an earlier try has left.
+/// Moves the ballots into this many partitions. Without a number, only removes what an earlier attempt has left.
 async fn partition(postgres: &Postgres, count: Option<Partitions>) -> Result<(), StoreError> {
     let Some(count) = count else {
         if postgres.remove_unfinished_copy().await? {
@@ -214,7 +214,7 @@ impl Migrate {
             return Ok(Exit::Clean);
         }
         if !self.anyway {
-            let look = "look for programs of the version before";
+            let look = "look for programs of an earlier version";
             let found = postgres.earlier_programs().await;
             let found = found.map_err(|error| failed(look, &error, false))?;
             let mut at_work: Vec<_> = found.iter().map(in_postgres).collect();
@@ -233,8 +233,9 @@ impl Migrate {
 }
 
 /// What is to be done after an upgrade.
-const UNFINISHED: &str = "Programs of the version before can go on for now. Until they are replaced, no poll can be a \
-                          draft, have times, hide its result, count the first vote, or be deleted. Once they are, run \
+const UNFINISHED: &str = "Programs of an earlier version can keep running for now. Until they are replaced, \
+    no poll can be a \
+    draft, have times, hide its result, count the first vote, or be deleted. Once they are, run \
                           `voting migrate --finish`.\n";
 
 fn in_postgres(program: &backends::postgres::EarlierProgram) -> String {

@@ -27,8 +27,8 @@ pub(crate) struct Rewind {
     /// one has replaced stay missing in the counters, and voting doctor goes on saying so.
     #[arg(long)]
     anyway: bool,
-    /// After Redis was made anew or restored from a copy: count the ballots that the database holds, and that this log
-    /// never accepted, as accepted earlier
+    /// After Redis was set up again or restored from a copy: count the ballots that the database holds, and that this
+    /// log never accepted, as accepted earlier
     ///
     /// Otherwise voting doctor says that the database holds more than the log. Stop the vote services first.
     #[arg(long)]
@@ -41,7 +41,7 @@ pub(crate) enum CannotRewind {
     Settings(#[from] StoreSettings),
     #[error("cannot read how far the backup goes")]
     Backup(#[source] StoreError),
-    #[error("cannot give the database the polls back that the backup lacks")]
+    #[error("cannot restore the polls that the backup lacks")]
     Polls(#[source] StoreError),
     #[error("cannot rewind the log")]
     Rewind(#[from] RewindError),
@@ -51,11 +51,9 @@ pub(crate) enum CannotRewind {
          `voting rewind`, and only then start the workers. If the backup is lost: `voting rewind --anyway`"
     )]
     WorkerHasRun(u64),
-    #[error(
-        "ballots come in; stop the vote services before you tell the log what was accepted before"
-    )]
+    #[error("ballots are still coming in; stop the vote services before you use --new-log")]
     VotesComeIn,
-    #[error("cannot tell the log what was accepted before")]
+    #[error("cannot record which ballots were accepted before this log was made")]
     NewLog(#[source] StoreError),
 }
 
@@ -83,8 +81,8 @@ impl Rewind {
         for (shard, newest, first) in gaps {
             exit = Exit::Failed;
             announce(&format!(
-                "Ballots of shard {shard} may be missing, if any came between {} and {}: so far \
-                 goes the backup, and from there on Redis has all of them.\n",
+                "Ballots of shard {shard} may be missing, if any came between {} and {}: the backup ends at \
+                         the first of these moments, and Redis has all ballots from the second one on.\n",
                 moment(newest),
                 moment(first)
             ));

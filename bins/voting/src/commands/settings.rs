@@ -77,7 +77,7 @@ impl Check {
                 report.add(Finding::warn(
                     "settings",
                     remark,
-                    "check whether you want this",
+                    "check whether this is intended",
                 ));
             }
         }

@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get where all ballots are, and what the worker of this process does. */
+        /** Get how many ballots are in each state, and what the worker of this process does. */
         get: operations["getPipeline"];
         put?: never;
         post?: never;
@@ -32,11 +32,11 @@ export interface paths {
         get: operations["listPolls"];
         put?: never;
         /**
-         * Store a poll, or give a stored one another title or labels.
-         * @description For programs that bring their polls along. The settings of a stored poll stay. If the body has settings of its
-         *     own, and they are not those of the stored poll, it is refused (409): change them with PUT or PATCH. A poll that
-         *     is closing or final keeps the texts that its voters have read (409).
-         *     The answer comes once the vote services find the poll, or after 3 seconds: `published` says which.
+         * Store a poll, or change the title or labels of a stored one.
+         * @description For programs that store their polls at each start. The settings of a stored poll stay. If the body has settings
+         *     that differ from those of the stored poll, it is refused (409): change them with PUT or PATCH. A poll that is
+         *     closing or final keeps the texts that its voters have read (409). The answer comes once the vote services find
+         *     the poll, or after 3 seconds. `published` says whether they find it.
          */
         post: operations["putPoll"];
         delete?: never;
@@ -145,7 +145,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Put a final poll into the archive: it is in no list any more. */
+        /** Put a final poll into the archive: it is no longer in any list. */
         post: operations["archivePoll"];
         delete?: never;
         options?: never;
@@ -181,10 +181,10 @@ export interface paths {
         put?: never;
         /**
          * Forget the voters of a final poll.
-         * @description Of its ballots only the number of each choice stays, and the poll's key is destroyed. Tally, recount and export stay
-         *     as they are. Nobody can tell any more which ballot was whose, except from backups of the store, and from what the
-         *     ballot log still keeps. This cannot be undone. A poll whose voters are forgotten stays as it is. In a large poll it
-         *     takes a while.
+         * @description Of its ballots only the number for each choice stays, and the poll's key is destroyed. Tally, recount and export
+         *     stay as they are. After that, nobody can find out who cast which ballot, except from backups of the store and
+         *     from what the ballot log still keeps. This cannot be undone. A poll whose voters are forgotten stays as it is.
+         *     In a large poll it takes a while.
          */
         post: operations["forgetVoters"];
         delete?: never;
@@ -202,7 +202,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Count the ballots of a poll and compare with its tally, both of one moment. */
+        /** Count the ballots of a poll and compare the count with its tally, both from the same moment. */
         post: operations["recountPoll"];
         delete?: never;
         options?: never;
@@ -219,7 +219,7 @@ export interface paths {
         };
         /**
          * The ballots that could not be counted, 100 at a time.
-         * @description Of each payload the list has the beginning only: ask for the dead letter itself.
+         * @description The list has only the beginning of each payload. The whole payload is in the dead letter itself.
          */
         get: operations["listDeadLetters"];
         put?: never;
@@ -314,8 +314,9 @@ export interface paths {
         };
         /**
          * What has happened, the oldest first.
-         * @description Keep the number of the last event that you have dealt with, and go on after it: you get each event once, and miss none.
-         *     The answer is 410 if events after this place are not kept any more, or if the place is that of another database.
+         * @description Keep the number of the last event that you have handled, and continue after it: you get each event once, and
+         *     miss none. The answer is 410 if events after this number are no longer kept, or if the number is from another
+         *     database.
          */
         get: operations["listEvents"];
         put?: never;
@@ -334,8 +335,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What happens, as server-sent events: first those after a place, then each new one.
-         * @description A client that connects again sends `Last-Event-ID`, as browsers do, and goes on where it was.
+         * Events as they happen, as server-sent events: first those after a number, then each new one.
+         * @description A client that connects again sends `Last-Event-ID`, as browsers do, and continues where it was.
          */
         get: operations["streamEvents"];
         put?: never;
@@ -467,8 +468,8 @@ export interface paths {
         put?: never;
         /**
          * Issue codes of a poll whose `electorate` is `codes`, and get them as CSV.
-         * @description They are told only here: whoever has them can vote with them. The vote services take them a second later. If the answer
-         *     does not come whole, its codes are issued nevertheless.
+         * @description They are shown only here: whoever has them can vote with them. The vote services take them a second later. If
+         *     the answer is incomplete, all its codes are issued nevertheless.
          */
         post: operations["issueCodes"];
         delete?: never;
@@ -486,7 +487,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Revoke a code. It is not taken any more; a ballot that was cast with it stays. A code that is revoked stays so. */
+        /** Revoke a code, for good. It is no longer accepted. A ballot that was cast with it stays. */
         post: operations["revokeCode"];
         delete?: never;
         options?: never;
@@ -504,8 +505,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Replace a code by a new one, which is told only here. The old one is not taken any more. Whoever has the new one is the
-         *     same voter.
+         * Replace a code by a new one, which is shown only here. The old one is no longer accepted. Whoever has the new
+         *     one is the same voter.
          */
         post: operations["replaceCode"];
         delete?: never;
@@ -526,13 +527,13 @@ export interface paths {
         /**
          * Cast ballots for voters, a line for each.
          * @description For servers that are trusted to say who votes: a kiosk, a telephone service, ballots on paper. It needs a token whose role is
-         *     `caster` or `operator`. Ballots are checked as by the vote service; there is no limit of new voters. A line that is not
-         *     taken stops no other line.
+         *     `caster` or `operator`. Ballots are checked as by the vote service; there is no limit of new voters. A line that
+         *     is refused does not affect other lines.
          *
-         *     A voter is the same voter as at the vote service, and counts once. So it is safe to send a file again, as a whole: the same
-         *     ballots take each other's place. In a poll with `revote: false` the first counts.
+         *     A voter is the same voter as at the vote service, and counts once. So it is safe to send a whole file again:
+         *     each ballot replaces its earlier copy. In a poll with `revote: false` the first counts.
          *
-         *     Read the answer while you send: the service takes further lines when their answers find room.
+         *     Read the answer while you send: the service reads no further lines while too many answers wait to be read.
          */
         post: operations["castBallots"];
         delete?: never;
@@ -576,7 +577,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Undo a rule by which ballots are voided: those count again that no other rule voids.
+         * Undo a rule by which ballots are voided. Ballots that no other rule voids count again.
          * @description Only until the poll is final.
          */
         delete: operations["undoVoiding"];
@@ -594,8 +595,9 @@ export interface paths {
         };
         /**
          * Get how many voters were new in each minute.
-         * @description The minute is that of the ballot with which a voter was first counted, by the clock of the log. Who has voted before an
-         *     upgrade to this version is in no minute. A voter stays in the minute also if the ballot is voided or taken back.
+         * @description The minute is that of the ballot with which a voter was first counted, by the clock of the log. Voters from
+         *     before the upgrade to a version with this list are in no minute. A voter stays in the minute also if the ballot
+         *     is voided or taken back.
          */
         get: operations["listNewVoters"];
         put?: never;
@@ -651,7 +653,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Enable a webhook. What was not delivered is sent. */
+        /** Enable a webhook. Messages that were not delivered are sent. */
         post: operations["enableWebhook"];
         delete?: never;
         options?: never;
@@ -734,7 +736,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what was sent to a webhook and what waits, the newest first. */
+        /** List the deliveries of a webhook, sent and waiting, the newest first. */
         get: operations["listDeliveries"];
         put?: never;
         post?: never;
@@ -809,7 +811,7 @@ export interface components {
             role: components["schemas"]["Role"];
             /** @description When it was made: RFC 3339, in UTC. */
             created_at: string;
-            /** @description The token. It is told only here. */
+            /** @description The token. It is shown only here. */
             token: string;
         };
         /**
@@ -823,7 +825,7 @@ export interface components {
         };
         /**
          * AuditEntry
-         * @description Something that was done.
+         * @description An entry of the audit log.
          */
         AuditEntry: {
             /**
@@ -839,9 +841,9 @@ export interface components {
             action: string;
             /** @description The poll to which it was done, if it was one. */
             poll?: string;
-            /** @description What was there before: JSON in a text. */
+            /** @description The state before: JSON as a string. */
             before?: string;
-            /** @description What is there after: JSON in a text. */
+            /** @description The state after: JSON as a string. */
             after?: string;
         };
         /**
@@ -853,21 +855,21 @@ export interface components {
             entries: components["schemas"]["AuditEntry"][];
             /**
              * Format: uint64
-             * @description Ask for those after this number; there may be more.
+             * @description The number after which the next page begins. Absent: this is the last page.
              */
             next?: number;
         };
         /**
          * CastLine
-         * @description What became of a line.
+         * @description The outcome of a line.
          */
         CastLine: {
             /**
              * Format: uint64
-             * @description The number of the line in the request, from 1. Empty lines are counted, and not answered.
+             * @description The number of the line in the request, from 1. Empty lines have a number, but no answer.
              */
             line: number;
-            /** @description The ballot is stored, and will be counted: ask the result service what became of it. Absent if it was not taken. */
+            /** @description The ballot is stored, and will be counted: ask the result service for its state. Absent if it was refused. */
             receipt?: string;
             type?: components["schemas"]["ProblemType"];
             /** @description The same in words, for people. */
@@ -896,12 +898,12 @@ export interface components {
             issued: number;
             /**
              * Format: uint64
-             * @description How many of them are revoked.
+             * @description How many are revoked.
              */
             revoked: number;
             /**
              * Format: uint64
-             * @description How many of them were replaced.
+             * @description How many were replaced.
              */
             replaced: number;
             /**
@@ -940,7 +942,7 @@ export interface components {
              * @description How many options one ballot may choose.
              */
             max_choices: number;
-            /** @description What can be voted for, in the poll's order. */
+            /** @description The options, in the poll's order. */
             options: components["schemas"]["Option"][];
             electorate: components["schemas"]["Voters"];
             /** @description Where voters sign in: they must be in one of these groups. Absent: no group is needed. */
@@ -953,7 +955,10 @@ export interface components {
             blank?: boolean;
             /** @description When the poll opens: RFC 3339, in UTC. Absent: it opened at once. */
             opens_at?: string;
-            /** @description When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it. */
+            /**
+             * @description When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+             *     closes it.
+             */
             closes_at?: string;
             /** @description The time zone in which pages show these moments: an IANA name. Absent: UTC. */
             time_zone?: string;
@@ -988,7 +993,7 @@ export interface components {
         };
         /**
          * CountedPolls
-         * @description The polls that there are.
+         * @description A list of polls.
          */
         CountedPolls: {
             /** @description The oldest first. */
@@ -999,7 +1004,7 @@ export interface components {
          * @description A ballot of a dead letter.
          */
         DeadBallot: {
-            /** @description Where it stood in the log. */
+            /** @description Its place in the log. */
             position: string;
             /** @description The poll that it names. */
             poll: string;
@@ -1011,14 +1016,14 @@ export interface components {
          * @description A ballot that could not be counted.
          */
         DeadLetter: {
-            /** @description Where it stood in the log: shard, milliseconds since 1970, number. */
+            /** @description Its place in the log: shard, milliseconds since 1970, number. */
             position: string;
             reason: components["schemas"]["RejectReason"];
             /** @description The defect in words. */
             detail: string;
             /** @description The log entry, in base64; in a list its first 1,024 bytes. */
             payload: string;
-            /** @description Whether the payload is only the beginning of what is kept. */
+            /** @description Whether this is only the beginning of the kept payload. */
             payload_cut: boolean;
         };
         /**
@@ -1026,14 +1031,14 @@ export interface components {
          * @description A dead letter with what can be read of it.
          */
         DeadLetterDetails: {
-            /** @description Where it stood in the log: shard, milliseconds since 1970, number. */
+            /** @description Its place in the log: shard, milliseconds since 1970, number. */
             position: string;
             reason: components["schemas"]["RejectReason"];
             /** @description The defect in words. */
             detail: string;
             /** @description The log entry, in base64; in a list its first 1,024 bytes. */
             payload: string;
-            /** @description Whether the payload is only the beginning of what is kept. */
+            /** @description Whether this is only the beginning of the kept payload. */
             payload_cut: boolean;
             /**
              * Format: uint64
@@ -1042,7 +1047,7 @@ export interface components {
             cast_at_ms: number;
             /**
              * Format: uint16
-             * @description How many ballots it stands for.
+             * @description The number of ballots that it stands for.
              */
             count: number;
             /** @description The ballots in it; none when it cannot be read. */
@@ -1055,7 +1060,7 @@ export interface components {
         DeadLetters: {
             /** @description By position. */
             dead_letters: components["schemas"]["DeadLetter"][];
-            /** @description Ask for those after this one; there may be more. */
+            /** @description The value after which the next page begins. Absent: this is the last page. */
             next?: string;
         };
         /**
@@ -1088,15 +1093,15 @@ export interface components {
              * @description How often it was sent.
              */
             attempts: number;
-            /** @description When it is sent next: RFC 3339, in UTC. */
+            /** @description When the next attempt is: RFC 3339, in UTC. */
             due?: string;
             /** @description When it was last sent: RFC 3339, in UTC. */
             last_at?: string;
-            /** @description What came of that: the status of the answer, or why there is none. */
+            /** @description The outcome of the last attempt: the status of the answer, or why there is none. */
             last_result?: string;
         };
         /**
-         * @description How a delivery is.
+         * @description The state of a delivery.
          * @enum {string}
          */
         DeliveryState: "waiting" | "delivered" | "given_up";
@@ -1107,7 +1112,7 @@ export interface components {
         Event: {
             /**
              * Format: uint64
-             * @description Its place: each event has the number of the one before it, plus one.
+             * @description The number of the event: that of the event before it, plus one.
              */
             number: number;
             /** @description A UUID that no other event has. */
@@ -1202,15 +1207,15 @@ export interface components {
             final_at?: string;
             /**
              * Format: uint64
-             * @description Voters whose ballot counts; as many ballots follow.
+             * @description Voters whose ballot counts. The number of ballots is the same.
              */
             voters: number;
             /**
              * Format: uint64
-             * @description How many of the ballots have choices that fewer than three voters made.
+             * @description How many ballots have a combination of choices that fewer than three voters made.
              */
             few_alike: number;
-            /** @description Says that some ballots may tell who cast them; absent if that is not to be feared. */
+            /** @description A warning that some ballots may reveal who cast them. Absent: there is no sign of this. */
             warning?: string;
             /** @description The ids of the options that each ballot chose. Each ballot has a line of its own. */
             ballots: string[][];
@@ -1306,13 +1311,13 @@ export interface components {
         NewCodes: {
             /**
              * Format: uint32
-             * @description So many.
+             * @description That many.
              */
             count: number;
         };
         /**
          * NewOption
-         * @description One thing that can be voted for.
+         * @description An option of a poll.
          */
         NewOption: {
             /**
@@ -1320,14 +1325,14 @@ export interface components {
              *     both ends.
              */
             id: string;
-            /** @description The option in words: as the title, and no other option's label looks the same. */
+            /** @description The option in words, by the rules of the title. No two labels may look the same. */
             label: string;
             /** @description Plain text below the label: as the poll's description. */
             description?: string;
         };
         /**
          * NewPoll
-         * @description A poll as somebody writes it, before it is checked.
+         * @description A poll, as a client sends it.
          */
         NewPoll: {
             /**
@@ -1335,10 +1340,7 @@ export interface components {
              *     both ends.
              */
             id: string;
-            /**
-             * @description The question: up to 200 characters that can be seen, and none that turn the direction of text
-             *     around.
-             */
+            /** @description The question: up to 200 visible characters, without characters that change the direction of the text. */
             title: string;
             /** @description Plain text below the title, up to 2,000 characters; paragraphs are separated by empty lines. */
             description?: string;
@@ -1347,10 +1349,7 @@ export interface components {
              * @description How many options one ballot may choose. Default: `1`.
              */
             max_choices?: number;
-            /**
-             * @description What can be voted for: 2 to 63 options. They cannot change once the poll has opened; their labels can while it
-             *     is open.
-             */
+            /** @description The options: 2 to 63. They cannot change once the poll has opened; their labels can while it is open. */
             options: components["schemas"]["NewOption"][];
             voters?: components["schemas"]["Voters"];
             /** @description Where voters sign in: who may vote must be in one of these groups. It cannot change once the poll has opened. Default: `[]`. */
@@ -1367,15 +1366,15 @@ export interface components {
             /** @description When the poll opens: RFC 3339 with an offset, now or later. Default: at once. */
             opens_at?: string;
             /**
-             * @description When the poll closes: RFC 3339 with an offset, later than now. A ballot at this moment comes too late. Default:
-             *     when somebody closes it.
+             * @description When the poll closes: RFC 3339 with an offset, later than now. A ballot at this moment is too late. Default: it
+             *     closes when somebody closes it.
              */
             closes_at?: string;
             /** @description The time zone in which pages show these moments: an IANA name such as `Europe/Berlin`. Default: UTC. */
             time_zone?: string;
             results?: components["schemas"]["ShowResults"];
             order?: components["schemas"]["OptionOrder"];
-            /** @description Whether the poll is in lists and menus. A poll that is not is reached by its address only. Default: `true`. */
+            /** @description Whether the poll is in lists and menus. Otherwise it can be reached only by its address. Default: `true`. */
             listed?: boolean;
             /** @description The language of the texts, a tag such as `de` or `pt-BR`. Default: not known. */
             language?: string;
@@ -1402,8 +1401,8 @@ export interface components {
          */
         NewToken: {
             /**
-             * @description Whose token it is; the name stands in the audit log: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit
-             *     at both ends.
+             * @description Whose token it is; the audit log contains the name: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
+             *     both ends.
              */
             name: string;
             role: components["schemas"]["Role"];
@@ -1414,7 +1413,7 @@ export interface components {
          *     those of some revoked codes (`codes`), or those that trusted servers have handed in (`handed_in`). Exactly one of the four.
          */
         NewVoiding: {
-            /** @description Why, for people: one line of 1 to 200 characters. It stands in the audit log. */
+            /** @description The reason, for people: one line of 1 to 200 characters. The audit log contains it. */
             reason: string;
             /** @description The first moment: RFC 3339 with an offset. */
             from?: string;
@@ -1455,7 +1454,7 @@ export interface components {
         };
         /**
          * NewWebhook
-         * @description A webhook to be made, or what is changed of one.
+         * @description A webhook to be made, or the new values of one.
          */
         NewWebhook: {
             /** @description Where messages are sent to: `https://…`, of a host with a public address. */
@@ -1467,7 +1466,7 @@ export interface components {
         };
         /**
          * Option
-         * @description One thing that can be voted for.
+         * @description An option of a poll.
          */
         Option: {
             /** @description Names the option in a ballot. */
@@ -1497,8 +1496,8 @@ export interface components {
         OptionOrder: "fixed" | "shuffled";
         /**
          * Pipeline
-         * @description Where all ballots are. At rest `accepted` is the sum of `pending`, `counted`, `superseded` and
-         *     `rejected`; under load the numbers are of slightly different moments.
+         * @description How many ballots are in each state. At rest `accepted` is the sum of `pending`, `counted`, `superseded` and
+         *     `rejected`; under load the numbers are from slightly different moments.
          */
         Pipeline: {
             /**
@@ -1523,7 +1522,7 @@ export interface components {
             lag_ms: number;
             /**
              * Format: uint64
-             * @description Ballots that count: one a voter and poll.
+             * @description Ballots that count: one for each voter and poll.
              */
             counted: number;
             /**
@@ -1538,17 +1537,17 @@ export interface components {
             rejected: number;
             /**
              * Format: uint64
-             * @description Log entries that somebody deleted before they were counted. Must stay 0.
+             * @description Log entries that were deleted before they were counted. Must stay 0.
              */
             lost_entries: number;
             /**
              * Format: double
-             * @description Over the last 10 seconds, ballots a second that were acknowledged to voters.
+             * @description Ballots acknowledged to voters, per second, over the last 10 seconds.
              */
             accepted_per_second: number;
             /**
              * Format: double
-             * @description Over the last 10 seconds, ballots a second that were counted, superseded or rejected.
+             * @description Ballots counted, superseded or rejected, per second, over the last 10 seconds.
              */
             processed_per_second: number;
             worker: components["schemas"]["Worker"];
@@ -1570,7 +1569,7 @@ export interface components {
              * @description How many options one ballot may choose.
              */
             max_choices: number;
-            /** @description What can be voted for, in the poll's order. */
+            /** @description The options, in the poll's order. */
             options: components["schemas"]["Option"][];
             electorate: components["schemas"]["Voters"];
             /** @description Where voters sign in: they must be in one of these groups. Absent: no group is needed. */
@@ -1583,7 +1582,10 @@ export interface components {
             blank?: boolean;
             /** @description When the poll opens: RFC 3339, in UTC. Absent: it opened at once. */
             opens_at?: string;
-            /** @description When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it. */
+            /**
+             * @description When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+             *     closes it.
+             */
             closes_at?: string;
             /** @description The time zone in which pages show these moments: an IANA name. Absent: UTC. */
             time_zone?: string;
@@ -1662,20 +1664,20 @@ export interface components {
             draft?: boolean;
         };
         /**
-         * @description Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
-         *     decides which ballots are taken. A client takes a state that it does not know for one in which no ballots are taken.
+         * @description The state of the poll, by the clock of the service that answers; only the clock of the ballot log decides which
+         *     ballots are taken. In a state that a client does not know, it should assume that no ballots are taken.
          * @enum {string}
          */
         PollState: "draft" | "scheduled" | "open" | "closing" | "final" | "archived";
         /**
-         * @description The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-         *     added.
+         * @description The kinds of problems. For a kind that a client does not know, the HTTP status says what to do. New kinds
+         *     may be added.
          * @enum {string}
          */
         ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:unknown-tally" | "urn:voting:problem:events-gone" | "urn:voting:problem:too-many-followers" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:bulk-casts-off" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-webhook" | "urn:voting:problem:too-many-webhooks" | "urn:voting:problem:webhooks-off" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
         /**
          * Recount
-         * @description The kept tally beside a count of the ballots.
+         * @description The stored tally and a count of the ballots.
          */
         Recount: {
             /** @description Whether the two are the same. */
@@ -1690,7 +1692,7 @@ export interface components {
         RejectReason: "malformed" | "unauthenticated" | "unknown-poll" | "unknown-option" | "too-many-choices" | "nothing-chosen" | "poll-closed" | "outside-times" | "not-eligible" | "unstorable" | "other";
         /**
          * ReplacedCode
-         * @description A code that takes the place of another one.
+         * @description A code that replaces another one.
          */
         ReplacedCode: {
             /**
@@ -1705,7 +1707,7 @@ export interface components {
         };
         /**
          * Replay
-         * @description What became of a dead letter's ballots.
+         * @description The outcome for the ballots of a dead letter.
          */
         Replay: {
             /**
@@ -1720,18 +1722,18 @@ export interface components {
             superseded: number;
             /**
              * Format: uint64
-             * @description Ballots that are dead letters of their own now.
+             * @description Ballots that are still rejected, each in a dead letter of its own.
              */
             rejected: number;
         };
         /**
-         * @description What somebody with a token may do.
+         * @description What the holder of a token may do.
          * @enum {string}
          */
         Role: "host" | "auditor" | "caster" | "operator";
         /**
          * SendAgainAfter
-         * @description From where events are sent again.
+         * @description The events to send again.
          */
         SendAgainAfter: {
             /**
@@ -1747,7 +1749,7 @@ export interface components {
         ShowResults: "always" | "after_vote" | "after_close" | "host";
         /**
          * StoredPoll
-         * @description A poll that was stored, and whether it can be voted in yet.
+         * @description A stored poll, and whether voters can vote in it yet.
          */
         StoredPoll: {
             /** @description Names the poll in addresses. */
@@ -1762,7 +1764,7 @@ export interface components {
              * @description How many options one ballot may choose.
              */
             max_choices: number;
-            /** @description What can be voted for, in the poll's order. */
+            /** @description The options, in the poll's order. */
             options: components["schemas"]["Option"][];
             electorate: components["schemas"]["Voters"];
             /** @description Where voters sign in: they must be in one of these groups. Absent: no group is needed. */
@@ -1775,7 +1777,10 @@ export interface components {
             blank?: boolean;
             /** @description When the poll opens: RFC 3339, in UTC. Absent: it opened at once. */
             opens_at?: string;
-            /** @description When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it. */
+            /**
+             * @description When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+             *     closes it.
+             */
             closes_at?: string;
             /** @description The time zone in which pages show these moments: an IANA name. Absent: UTC. */
             time_zone?: string;
@@ -1803,9 +1808,9 @@ export interface components {
              */
             revision: number;
             /**
-             * @description Whether the vote services find the poll, and so take ballots in it, from now on; they show
-             *     changed texts a second later. If `false`, the poll is a draft, or it is stored and they find it once the
-             *     worker reaches the ballot log: send the request again to see.
+             * @description Whether the vote services find the poll, and so take ballots in it. They show changed texts a second later. If
+             *     `false`, the poll is a draft, or the worker has not reached the ballot log yet; the vote services find the poll
+             *     once it has. Send the request again to see.
              */
             published: boolean;
         };
@@ -1848,7 +1853,7 @@ export interface components {
             until?: string;
             /**
              * Format: uint64
-             * @description Of how many revoked codes the ballots are voided. Absent: the rule is not about codes.
+             * @description The number of revoked codes whose ballots are voided. Absent: the rule is not about codes.
              */
             codes?: number;
             /** @description `true`: the ballots that trusted servers have handed in. Absent: the rule is not about them. */
@@ -1913,7 +1918,7 @@ export interface components {
             both_sign_until: string;
         };
         /**
-         * @description How a webhook is.
+         * @description The state of a webhook.
          * @enum {string}
          */
         WebhookState: "well" | "failing" | "disabled";
@@ -1937,7 +1942,7 @@ export interface components {
             batches: number;
             /**
              * Format: uint64
-             * @description Entries that had been flushed before.
+             * @description Entries that an earlier flush had already written.
              */
             replayed: number;
             /**
@@ -1946,7 +1951,7 @@ export interface components {
              *     It grows while a store fails.
              */
             idle_ms: number;
-            /** @description The failure that it waits for to pass; absent if there is none. */
+            /** @description The failure because of which it waits and retries. Absent: none. */
             trouble?: string;
         };
         /**
@@ -2361,7 +2366,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The poll was there, and is now as the answer says. */
+            /** @description The poll existed, and is now as in the answer. */
             200: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -2397,7 +2402,7 @@ export interface operations {
                     "application/json": components["schemas"]["StoredPoll"];
                 };
             };
-            /** @description The poll is stored, and can be voted in if it is `published` and open. */
+            /** @description The poll is stored. Voters can vote in it if it is `published` and open. */
             201: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -2808,7 +2813,7 @@ export interface operations {
             header?: {
                 /** @description Only change the poll with this `ETag`; `*`: only a stored one. */
                 "If-Match"?: string;
-                /** @description `*`: only store a poll that is not there. */
+                /** @description `*`: only store a poll that does not exist. */
                 "If-None-Match"?: string;
             };
             path: {
@@ -2844,7 +2849,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The poll was there, and is now as the answer says. */
+            /** @description The poll existed, and is now as in the answer. */
             200: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -2880,7 +2885,7 @@ export interface operations {
                     "application/json": components["schemas"]["StoredPoll"];
                 };
             };
-            /** @description The poll is stored, and can be voted in if it is `published` and open. */
+            /** @description The poll is stored. Voters can vote in it if it is `published` and open. */
             201: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -3378,7 +3383,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The poll is now as the answer says. */
+            /** @description The poll is now as in the answer. */
             200: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -3657,7 +3662,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The poll is now as the answer says. */
+            /** @description The poll is now as in the answer. */
             200: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -3885,7 +3890,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The poll is now as the answer says. */
+            /** @description The poll is now as in the answer. */
             200: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -4340,7 +4345,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The poll is now as the answer says. */
+            /** @description The poll is now as in the answer. */
             200: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -4558,7 +4563,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Only take the poll with this `ETag` out. */
+                /** @description Only take the poll with this `ETag` out of the archive. */
                 "If-Match"?: string;
             };
             path: {
@@ -4568,7 +4573,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The poll is now as the answer says. */
+            /** @description The poll is now as in the answer. */
             200: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -4799,7 +4804,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The poll is now as the answer says. */
+            /** @description The poll is now as in the answer. */
             200: {
                 headers: {
                     /** @description The poll's revision, for `If-Match`. */
@@ -5356,7 +5361,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Where it stood in the log. */
+                /** @description Its place in the log. */
                 position: string;
             };
             cookie?: never;
@@ -5540,7 +5545,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Where it stood in the log. */
+                /** @description Its place in the log. */
                 position: string;
             };
             cookie?: never;
@@ -5899,7 +5904,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The table. If it cannot be read to its end, the connection breaks off. */
+            /** @description The table. If the store fails before its end, the connection is closed early. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6042,7 +6047,7 @@ export interface operations {
     listEvents: {
         parameters: {
             query?: {
-                /** @description The number of the last event that you have dealt with; 0 for all that are kept. */
+                /** @description The number of the last event that you have handled; 0 for all that are kept. */
                 after?: number;
                 /** @description The most events in the answer, 1 to 200. */
                 limit?: number;
@@ -6230,13 +6235,13 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description The number of the last event that you have dealt with; 0 for all that are kept. Without it and `Last-Event-ID`, only new
-                 *     events come.
+                 * @description The number of the last event that you have handled; 0 for all that are kept. Without it and `Last-Event-ID`,
+                 *     only new events come.
                  */
                 after?: number;
             };
             header?: {
-                /** @description The number of the last event that came; it takes precedence. */
+                /** @description The number of the last event that the client received. It takes precedence. */
                 "Last-Event-ID"?: string;
             };
             path?: never;
@@ -6782,7 +6787,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The token is revoked: it is not taken any more, by other processes after at most a second. */
+            /** @description The token is revoked. Other processes also refuse it after at most a second. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7258,12 +7263,12 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A row for each ballot. If a voter had one choice: the column `choice` with the id of the option. Otherwise: a column for each option, named by its id, with 1 if it was chosen and else 0. An answer that is cut off is not whole. */
+            /** @description A row for each ballot. If each voter had one choice: the column `choice` with the id of the option. Otherwise: a column for each option, named by its id, with 1 if it was chosen, or else 0. An answer that ends early is incomplete. */
             200: {
                 headers: {
                     /** @description The name of the file, which contains the id of the poll. */
                     "Content-Disposition": string;
-                    /** @description Says that some ballots may tell who cast them. */
+                    /** @description A warning that some ballots may reveal who cast them. */
                     "Export-Warning"?: string;
                     [name: string]: unknown;
                 };
@@ -7432,12 +7437,12 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The ballots. Each has a line of its own. An answer that is cut off is not whole. */
+            /** @description The ballots. Each has a line of its own. An answer that ends early is incomplete. */
             200: {
                 headers: {
                     /** @description The name of the file, which contains the id of the poll. */
                     "Content-Disposition": string;
-                    /** @description Says that some ballots may tell who cast them. */
+                    /** @description A warning that some ballots may reveal who cast them. */
                     "Export-Warning"?: string;
                     [name: string]: unknown;
                 };
@@ -7789,7 +7794,7 @@ export interface operations {
         responses: {
             /**
              * @description CSV with the columns `serial` and `code`, and `link` if the address of the vote service is known
-             *     (`vote.public_url`). An answer that is cut off is not whole.
+             *     (`vote.public_url`). An answer that ends early is incomplete.
              */
             200: {
                 headers: {
@@ -8405,7 +8410,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        /** @description A line for each ballot, each a JSON object of at most 16,384 bytes. Empty lines are passed over. `voter`: in a poll whose `electorate` is `codes`, a code as a text; `identity`: `{"iss": …, "sub": …}`, the names of the identity provider and of the person, as in the person's tokens; `open`: a key that the server makes for this voter, as in the header `Idempotency-Key`. `choices`: the ids of the options, none for a blank vote. Or `"withdraw": true` in place of `choices`: the voter's ballot is taken back. */
+        /** @description A line for each ballot, each a JSON object of at most 16,384 bytes. Empty lines are skipped. `voter`: in a poll whose `electorate` is `codes`, a code as a text; `identity`: `{"iss": …, "sub": …}`, the names of the identity provider and of the person, as in the person's tokens; `open`: a key that the server makes for this voter, as in the header `Idempotency-Key`. `choices`: the ids of the options, none for a blank vote. Or `"withdraw": true` in place of `choices`: the voter's ballot is taken back. */
         requestBody: {
             content: {
                 /** @example {"voter":"0001-9XKQ-7T2M-4HWD","choices":["a"]} */
@@ -8413,7 +8418,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A line for each ballot, in the order of the request, while the request is read. An answer that is cut off is not whole: the outcomes of the ballots without a line are unknown. */
+            /** @description A line for each ballot, in the order of the request, while the request is read. An answer that ends early is incomplete: the outcomes of the ballots without a line are unknown. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10083,7 +10088,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is done. */
+            /** @description The change is stored. */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -10838,7 +10843,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The message is to be sent. Its delivery says what came of it. */
+            /** @description The message will be sent. Its delivery shows the outcome. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -11040,7 +11045,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It is to be sent. */
+            /** @description The message will be sent. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -11262,7 +11267,7 @@ export interface operations {
     listDeliveries: {
         parameters: {
             query?: {
-                /** @description Only deliveries after this one in the order of the list: its id. */
+                /** @description The id of a delivery: only those after it in the list. */
                 before?: string;
                 /** @description The most deliveries in the answer, 1 to 100. */
                 limit?: number;
@@ -11476,7 +11481,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is to be sent. */
+            /** @description The message will be sent. */
             202: {
                 headers: {
                     [name: string]: unknown;

@@ -33,9 +33,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get what names the current tally of a poll: its digest. It is at most a quarter of a second old, and as much older as
-         *     caches have kept it.
-         * @description With it, caches in front of the service answer very many viewers. The tally itself is at
+         * Get the digest that names the current tally of a poll. It is at most a quarter of a second old, plus the time
+         *     for which caches have kept it.
+         * @description With it, caches in front of the service can answer very many viewers. The tally itself is at
          *     `/v1/polls/{poll}/tally/{digest}`. While not everybody sees the result, the answer is 403,
          *     `urn:voting:problem:result-hidden`, also with a grant.
          */
@@ -79,9 +79,10 @@ export interface paths {
         };
         /**
          * Get how the votes of a poll grew with time. It is at most a few seconds old.
-         * @description Votes are dated by when the log took them, and are kept by spans of time: a second at first, and longer the later it is
-         *     after the first vote. While the poll's rule hides the result, the answer is 403, `urn:voting:problem:result-hidden`. Of
-         *     times in which not everybody could see the result, only the number of voters is kept.
+         * @description The clock of the log dates the votes. The history has a point for each span of time: a second at first, and
+         *     longer spans later. While the poll's rule hides the result, the answer is 403,
+         *     `urn:voting:problem:result-hidden`. For times at which not everybody could see the result, only the number of
+         *     voters is kept.
          */
         get: operations["getHistory"];
         put?: never;
@@ -102,7 +103,8 @@ export interface paths {
         /**
          * Watch the tally of a poll as server-sent events: first the present tally, then each new one.
          * @description The stream also says when the tally can no longer be read. Every 15 seconds without other events it sends
-         *     `alive`. So a client can tell apart a quiet poll, a service that cannot read the tally, and a dead connection.
+         *     `alive`. So a client can distinguish a poll without new votes, a service that cannot read the tally, and a lost
+         *     connection.
          *
          *     With `content=digest`, events only name the tally, and the client fetches it from `/v1/polls/{poll}/tally/{digest}`.
          */
@@ -122,10 +124,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Get what became of a ballot. A receipt reveals neither the choice nor, to anybody but the services, the
-         *     voter.
-         */
+        /** Get the state of a ballot. A receipt does not reveal the choice. Only the services can read the voter in it. */
         get: operations["getReceipt"];
         put?: never;
         post?: never;
@@ -191,27 +190,27 @@ export interface components {
             state: components["schemas"]["PollState"];
             /**
              * Format: uint64
-             * @description The version of the tally as which the last point is.
+             * @description The version of the tally that the last point shows.
              */
             version: number;
             /** @description The ids of the options, in the order of `votes`. */
             options: string[];
             /**
-             * @description At most 120 points, sorted by time. The first is from before the first vote, as far as this is known, and the last is as
-             *     the tally of this version. None before the first vote.
+             * @description At most 120 points, sorted by time. The first is from before the first vote, as far as this is known. The last
+             *     shows the tally of this version. None before the first vote.
              */
             points: components["schemas"]["HistoryPoint"][];
         };
         /**
          * HistoryPoint
-         * @description How the votes stood at a moment.
+         * @description The votes at one moment.
          */
         HistoryPoint: {
             /** @description The moment, in RFC 3339. */
             at: string;
             /**
              * Format: uint64
-             * @description Voters whose ballot counted then.
+             * @description Voters whose ballot counted at that moment.
              */
             voters: number;
             /** @description The votes for each option. Absent: the result was hidden then, or only the sum is known. */
@@ -233,8 +232,8 @@ export interface components {
             votes: number;
         };
         /**
-         * @description Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
-         *     decides which ballots are taken. A client takes a state that it does not know for one in which no ballots are taken.
+         * @description The state of the poll, by the clock of the service that answers; only the clock of the ballot log decides which
+         *     ballots are taken. In a state that a client does not know, it should assume that no ballots are taken.
          * @enum {string}
          */
         PollState: "draft" | "scheduled" | "open" | "closing" | "final" | "archived";
@@ -247,8 +246,8 @@ export interface components {
             poll: string;
             /**
              * Format: uint64
-             * @description The minute in which it was cast: its first moment, in milliseconds since 1970. A receipt does not tell
-             *     more exactly when, since whoever watches the tally could infer the choice from that.
+             * @description The minute in which it was cast: its first moment, in milliseconds since 1970. The exact time is not in a
+             *     receipt: somebody who watches the tally could infer the choice from it.
              */
             cast_at_ms: number;
             state: components["schemas"]["ReceiptState"];
@@ -265,7 +264,7 @@ export interface components {
          */
         RejectReason: "malformed" | "unauthenticated" | "unknown-poll" | "unknown-option" | "too-many-choices" | "nothing-chosen" | "poll-closed" | "outside-times" | "not-eligible" | "unstorable" | "other";
         /**
-         * @description What the events of a stream have.
+         * @description What the events of a stream contain.
          * @enum {string}
          */
         StreamContent: "tally" | "digest";
@@ -381,8 +380,8 @@ export interface components {
             challenge?: components["schemas"]["Challenge"];
         };
         /**
-         * @description The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-         *     added.
+         * @description The kinds of problems. For a kind that a client does not know, the HTTP status says what to do. New kinds
+         *     may be added.
          * @enum {string}
          */
         ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:unknown-tally" | "urn:voting:problem:events-gone" | "urn:voting:problem:too-many-followers" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:bulk-casts-off" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-webhook" | "urn:voting:problem:too-many-webhooks" | "urn:voting:problem:webhooks-off" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
@@ -399,7 +398,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A grant that came with a vote in this poll: it shows a result that is shown to who has voted. */
+                /**
+                 * @description The grant from the answer to a vote in this poll. With it, the service shows a result that only those who
+                 *     have voted may see.
+                 */
                 "Result-Grant"?: string;
                 /** @description The `ETag` of a tally that the client has. */
                 "If-None-Match"?: string;
@@ -414,7 +416,7 @@ export interface operations {
             /** @description The tally. */
             200: {
                 headers: {
-                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: this client may see the result, but not everybody may. */
                     ETag?: string;
                     /** @description Who may keep the answer, and how long. */
                     "Cache-Control"?: string;
@@ -444,10 +446,10 @@ export interface operations {
                     "application/json": components["schemas"]["Tally"];
                 };
             };
-            /** @description The client has it already, as `If-None-Match` says. */
+            /** @description The client already has it: its `ETag` is in `If-None-Match`. */
             304: {
                 headers: {
-                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: this client may see the result, but not everybody may. */
                     ETag?: string;
                     /** @description Who may keep the answer, and how long. */
                     "Cache-Control"?: string;
@@ -561,7 +563,7 @@ export interface operations {
             /** @description The pointer. */
             200: {
                 headers: {
-                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: this client may see the result, but not everybody may. */
                     ETag?: string;
                     /** @description Who may keep the answer, and how long. */
                     "Cache-Control"?: string;
@@ -577,10 +579,10 @@ export interface operations {
                     "application/json": components["schemas"]["TallyPointer"];
                 };
             };
-            /** @description The client has it already, as `If-None-Match` says. */
+            /** @description The client already has it: its `ETag` is in `If-None-Match`. */
             304: {
                 headers: {
-                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: this client may see the result, but not everybody may. */
                     ETag?: string;
                     /** @description Who may keep the answer, and how long. */
                     "Cache-Control"?: string;
@@ -696,7 +698,7 @@ export interface operations {
             /** @description The tally. */
             200: {
                 headers: {
-                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: this client may see the result, but not everybody may. */
                     ETag?: string;
                     /** @description Who may keep the answer, and how long. */
                     "Cache-Control"?: string;
@@ -726,10 +728,10 @@ export interface operations {
                     "application/json": components["schemas"]["Tally"];
                 };
             };
-            /** @description The client has it already, as `If-None-Match` says. */
+            /** @description The client already has it: its `ETag` is in `If-None-Match`. */
             304: {
                 headers: {
-                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: the result is shown to this client, and not to everybody. */
+                    /** @description The digest of the tally. A compressed answer has `-gzip` after it. Absent: this client may see the result, but not everybody may. */
                     ETag?: string;
                     /** @description Who may keep the answer, and how long. */
                     "Cache-Control"?: string;
@@ -830,7 +832,10 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A grant that came with a vote in this poll: it shows a result that is shown to who has voted. */
+                /**
+                 * @description The grant from the answer to a vote in this poll. With it, the service shows a result that only those who
+                 *     have voted may see.
+                 */
                 "Result-Grant"?: string;
             };
             path: {
@@ -969,13 +974,13 @@ export interface operations {
     watchTally: {
         parameters: {
             query?: {
-                /** @description What the events have. If it is absent: `tally`. */
+                /** @description What the events contain. Default: `tally`. */
                 content?: components["schemas"]["StreamContent"];
             };
             header?: {
                 /**
-                 * @description A grant that came with a vote in this poll: it shows a result that is shown to who has voted. It is looked at
-                 *     when the stream begins.
+                 * @description The grant from the answer to a vote in this poll. With it, the service shows a result that only those who
+                 *     have voted may see. It is checked when the stream begins.
                  */
                 "Result-Grant"?: string;
             };
@@ -986,7 +991,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description `tally`: the tally, at first and whenever it differs; `id` is its version, the same for two events when only the state or a text changed. With `content=digest` there is `digest` in its place, whose data is a TallyPointer. `stalled`: newer tallies cannot be read; data `{"since":"2026-11-26T14:05:00Z"}` says since when the last one may be out of date; the next `tally` or `digest` says that it is over. `hidden`: the result is no longer shown to this client; data is a Problem as JSON, and the stream ends. `alive`: nothing else was sent for 15 seconds; whoever hears nothing for 40 seconds should connect anew. */
+            /** @description `tally`: the tally, at first and whenever it differs; `id` is its version, the same for two events when only the state or a text changed. With `content=digest` there is `digest` in its place, whose data is a TallyPointer. `stalled`: newer tallies cannot be read; data `{"since":"2026-11-26T14:05:00Z"}` says since when the last one may be out of date; the next `tally` or `digest` says that it is over. `hidden`: the result is no longer shown to this client; data is a Problem as JSON, and the stream ends. `alive`: nothing else was sent for 15 seconds; a client that receives nothing for 40 seconds should connect again. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -47,8 +47,8 @@ export interface paths {
         };
         /**
          * Whether the sender may vote in a poll now: by the cookie, by the application's sign-in, or by a code.
-         * @description It says who may vote, and not who has voted. A rule of the application's own is not asked. A code that is not valid is
-         *     a problem, as for a ballot.
+         * @description It says who may vote, not who has voted. Rules of the embedding application are not applied. A code that is not
+         *     valid is a problem, as for a ballot.
          */
         get: operations["getEligibility"];
         put?: never;
@@ -83,13 +83,14 @@ export interface paths {
          *     the same key is another voter. The answer sets no cookie. A key that is not valid, a key beside a voter's cookie, and a
          *     key in a poll whose `electorate` is not `open` are refused: 422, `urn:voting:problem:invalid`.
          *
-         *     A poll whose `electorate` is `codes` takes a ballot from whoever has one of its codes: in the header `Voter-Code`, or by the
-         *     cookie that the poll's page sets for a code. It neither needs nor sets the voter's cookie. Without a code: 401,
+         *     In a poll whose `electorate` is `codes`, whoever has one of its codes can vote. The code is in the header
+         *     `Voter-Code`, or in the cookie that the poll's page sets for a code. It neither needs nor sets the voter's
+         *     cookie. Without a code: 401,
          *     `urn:voting:problem:code-needed`; with one that is not valid: 403, `urn:voting:problem:invalid-code`.
          *
-         *     A poll whose `electorate` is `identity` takes a ballot from whoever has signed in: with the cookie of a session
-         *     (`openSession`), or through the proxy that signs people in. Otherwise: 401, `urn:voting:problem:sign-in-needed`; and
-         *     403, `urn:voting:problem:not-eligible`, if the poll is for other people.
+         *     In a poll whose `electorate` is `identity`, whoever has signed in can vote: with the cookie of a session
+         *     (`openSession`), or through the proxy that signs people in. Otherwise: 401, `urn:voting:problem:sign-in-needed`;
+         *     and 403, `urn:voting:problem:not-eligible`, if the poll is for other people.
          *
          *     A poll with `revote: false` counts the voter's first accepted ballot.
          *
@@ -178,10 +179,10 @@ export interface components {
     schemas: {
         /**
          * Accepted
-         * @description What a voter gets for a ballot.
+         * @description The answer to a ballot.
          */
         Accepted: {
-            /** @description The receipt of this ballot: ask the result service what became of it. */
+            /** @description The receipt of this ballot: ask the result service for its state. */
             receipt: string;
             /**
              * @description A short tag of the voter, the same for all ballots of this voter in all polls; of the holder of a code, the same for
@@ -194,7 +195,7 @@ export interface components {
              */
             note?: string;
             /**
-             * @description In a poll whose result is shown to who has voted: with this text in the header `Result-Grant`, the result
+             * @description In a poll whose result those who have voted may see: with this text in the header `Result-Grant`, the result
              *     service shows the result. It is valid for a minute.
              */
             grant?: string;
@@ -205,8 +206,8 @@ export interface components {
          */
         Ballot: {
             /**
-             * @description The options that are voted for, by their ids; one up to the poll's `max_choices`. In a poll with `blank: true` there may be
-             *     none: a blank vote.
+             * @description The ids of the chosen options: one up to the poll's `max_choices`. In a poll with `blank: true` the list may be
+             *     empty: a blank vote.
              */
             choices: string[];
         };
@@ -231,7 +232,7 @@ export interface components {
         };
         /**
          * NewSession
-         * @description A session that is to be opened.
+         * @description A request to open a session.
          */
         NewSession: {
             /** @description The id of the poll. */
@@ -239,7 +240,7 @@ export interface components {
         };
         /**
          * Option
-         * @description One thing that can be voted for.
+         * @description An option of a poll.
          */
         Option: {
             /** @description Names the option in a ballot. */
@@ -271,7 +272,7 @@ export interface components {
              * @description How many options one ballot may choose.
              */
             max_choices: number;
-            /** @description What can be voted for, in the poll's order. */
+            /** @description The options, in the poll's order. */
             options: components["schemas"]["Option"][];
             electorate: components["schemas"]["Voters"];
             /** @description Where voters sign in: they must be in one of these groups. Absent: no group is needed. */
@@ -284,7 +285,10 @@ export interface components {
             blank?: boolean;
             /** @description When the poll opens: RFC 3339, in UTC. Absent: it opened at once. */
             opens_at?: string;
-            /** @description When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it. */
+            /**
+             * @description When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+             *     closes it.
+             */
             closes_at?: string;
             /** @description The time zone in which pages show these moments: an IANA name. Absent: UTC. */
             time_zone?: string;
@@ -313,22 +317,22 @@ export interface components {
             revision: number;
         };
         /**
-         * @description Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
-         *     decides which ballots are taken. A client takes a state that it does not know for one in which no ballots are taken.
+         * @description The state of the poll, by the clock of the service that answers; only the clock of the ballot log decides which
+         *     ballots are taken. In a state that a client does not know, it should assume that no ballots are taken.
          * @enum {string}
          */
         PollState: "draft" | "scheduled" | "open" | "closing" | "final" | "archived";
         /**
          * Polls
-         * @description The polls that there are.
+         * @description A list of polls.
          */
         Polls: {
             /** @description The oldest first. */
             polls: components["schemas"]["Poll"][];
         };
         /**
-         * @description The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-         *     added.
+         * @description The kinds of problems. For a kind that a client does not know, the HTTP status says what to do. New kinds
+         *     may be added.
          * @enum {string}
          */
         ProblemType: "urn:voting:problem:internal" | "urn:voting:problem:request" | "urn:voting:problem:invalid" | "urn:voting:problem:unknown-poll" | "urn:voting:problem:no-polls" | "urn:voting:problem:poll-closed" | "urn:voting:problem:poll-not-open" | "urn:voting:problem:poll-not-final" | "urn:voting:problem:poll-changed" | "urn:voting:problem:result-hidden" | "urn:voting:problem:unknown-tally" | "urn:voting:problem:events-gone" | "urn:voting:problem:too-many-followers" | "urn:voting:problem:revision-changed" | "urn:voting:problem:invalid-choice" | "urn:voting:problem:overloaded" | "urn:voting:problem:not-stored" | "urn:voting:problem:outcome-unknown" | "urn:voting:problem:invalid-voter-cookie" | "urn:voting:problem:several-voter-cookies" | "urn:voting:problem:outdated-voter-cookie" | "urn:voting:problem:cookies-needed" | "urn:voting:problem:foreign-secret" | "urn:voting:problem:empty-ballots-not-taken" | "urn:voting:problem:nothing-to-take-back" | "urn:voting:problem:sign-in-needed" | "urn:voting:problem:not-eligible" | "urn:voting:problem:code-needed" | "urn:voting:problem:invalid-code" | "urn:voting:problem:invalid-token" | "urn:voting:problem:too-many-codes" | "urn:voting:problem:voter-changed" | "urn:voting:problem:cross-site" | "urn:voting:problem:too-large" | "urn:voting:problem:too-slow" | "urn:voting:problem:not-a-form" | "urn:voting:problem:not-ready" | "urn:voting:problem:store-unavailable" | "urn:voting:problem:unknown-receipt" | "urn:voting:problem:unknown-dead-letter" | "urn:voting:problem:still-rejected" | "urn:voting:problem:conflict" | "urn:voting:problem:bulk-casts-off" | "urn:voting:problem:too-many-exports" | "urn:voting:problem:too-many-viewers" | "urn:voting:problem:too-many-viewers-here" | "urn:voting:problem:too-many-tokens" | "urn:voting:problem:too-many-new-voters" | "urn:voting:problem:too-many-new-voters-of-poll" | "urn:voting:problem:proof-needed" | "urn:voting:problem:unknown-webhook" | "urn:voting:problem:too-many-webhooks" | "urn:voting:problem:webhooks-off" | "urn:voting:problem:unknown-token" | "urn:voting:problem:token-exists" | "urn:voting:problem:forbidden" | "urn:voting:problem:unauthorized";
@@ -354,7 +358,7 @@ export interface components {
         Voters: "open" | "codes" | "identity";
         /**
          * Withdrawn
-         * @description What a voter gets who takes a ballot back.
+         * @description The answer to a withdrawal.
          */
         Withdrawn: {
             /** @description A receipt: ask the result service whether the ballot is taken back. */
@@ -816,7 +820,10 @@ export interface operations {
                  *     cookie, the ballot is refused and not counted for a new voter: 400, `urn:voting:problem:cookies-needed`.
                  */
                 "Voter-Tag"?: string;
-                /** @description The voter's code, in a poll whose `electorate` is `codes`. Hyphens, spaces and small letters are as well. */
+                /**
+                 * @description The voter's code, in a poll whose `electorate` is `codes`. Hyphens and spaces may be added, and small
+                 *     letters are accepted.
+                 */
                 "Voter-Code"?: string;
                 /**
                  * @description In a poll whose `electorate` is `open`, from a program that sends no cookie: names the voter by a key that the program
@@ -850,8 +857,8 @@ export interface operations {
         };
         responses: {
             /**
-             * @description The ballot is stored. It will be counted in place of any earlier one of this voter; or, in a poll where the first
-             *     vote counts, if it is this voter's first.
+             * @description The ballot is stored. It will be counted, and replaces any earlier ballot of this voter. In a poll where the
+             *     first vote counts, it is counted only if it is this voter's first.
              */
             202: {
                 headers: {
@@ -1099,7 +1106,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It is stored. Once it is counted, the voter's ballot does not count any more. */
+            /** @description The withdrawal is stored. Once it is counted, the voter's ballot no longer counts. */
             202: {
                 headers: {
                     /** @description The voter's cookie, if the request had none. Keep it: with it the voter can change the vote, and a second try counts once. With `Voter-Tag` also a cookie for this browser session, by which the voting page shows the vote. */

@@ -49,7 +49,7 @@ pub(super) fn parse(url: &str) -> Result<Config, InvalidAddress> {
         return Err(InvalidAddress::Unescaped);
     }
     with_known_mode(url, is_url)?.parse().map_err(|error| {
-        // Of the other form, what is quoted may be a part of the password.
+        // In the other form, the error may quote a part of the password.
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         match cause.filter(|_| is_url) {
             Some(cause) => InvalidAddress::Unreadable(cause),

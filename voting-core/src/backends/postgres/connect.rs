@@ -33,7 +33,7 @@ pub(super) struct Connector {
     /// Whether the address asks for a server that takes writes.
     writes: bool,
     tls: MakeRustlsConnect,
-    /// Who vouches for the server, if the connection is encrypted.
+    /// The authorities that are trusted, if the connection is encrypted.
     pub(super) roots: Option<Arc<RootCertStore>>,
 }
 
@@ -142,7 +142,7 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// A server that takes in nothing for so long is gone. Longer than a busy one may take.
+/// A server that accepts no data for this long is gone. This is longer than a busy server may take.
 const GONE_AFTER: Duration = Duration::from_secs(30);
 
 /// Knows how to connect to the server of an address.
@@ -259,7 +259,7 @@ impl r2d2::HandleError<CannotConnect> for LastFailure {
     }
 }
 
-/// What is seen to when a connection is made.
+/// Sets up each new connection of the pool.
 #[derive(Debug)]
 struct SetUp {
     statement_timeout: Duration,
@@ -273,7 +273,7 @@ impl r2d2::CustomizeConnection<Connection, CannotConnect> for SetUp {
     }
 }
 
-/// What each connection is told first.
+/// Sends the settings of a new connection.
 pub(super) fn set_up(
     connection: &mut Client,
     statement_timeout: Duration,

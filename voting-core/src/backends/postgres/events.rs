@@ -52,7 +52,7 @@ pub(super) fn to_event(row: &Row) -> Result<Event, StoreError> {
     columns.try_into()
 }
 
-/// What was last noted of something, and when something was last told of it.
+/// The last value of a mark, and the moment of its last event.
 type Last = Option<(String, Moment)>;
 
 const LAST: &str = "SELECT value, at FROM event_marks WHERE name = $1";

@@ -65,7 +65,7 @@ impl CannotConnect {
     }
 }
 
-/// Of a standby, or of a server or a login that is set so.
+/// The reason for an error of a standby, or of a read-only server or login.
 const TAKES_NO_WRITES: &str =
     "it takes no writes: it is a standby, or default_transaction_read_only is on";
 

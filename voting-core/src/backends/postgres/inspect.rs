@@ -13,7 +13,7 @@ use crate::{
     error::StoreError,
 };
 
-/// So much room on the disk is looked for, in MiB.
+/// The free space on the disk that is looked for, in MiB.
 pub const TRIED_MIB: i32 = 16;
 
 /// What the server says of itself, and of the login.
@@ -79,7 +79,7 @@ impl Inner {
     fn inspect(&self) -> Result<ServerReport, StoreError> {
         let patience = self.options.statement_timeout;
         let mut connection = Connection::alone(self.connector.connect(patience)?);
-        // As the services commit.
+        // The services commit with the same settings.
         let row = connection.begin()?.query_opt(
             "SELECT split_part(current_setting('server_version'), ' ', 1),
                     current_setting('server_version_num')::integer / 10000,

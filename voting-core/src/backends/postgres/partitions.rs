@@ -174,7 +174,7 @@ impl Inner {
         self.ask(|connection| {
             let table = table(&mut **connection)?;
             let has_copy = match has_copy(&mut **connection) {
-                // It is somebody else's, and in nobody's way so far.
+                // The table belongs to somebody else. It is no obstacle yet.
                 Err(error) if PartitionError::of(&error).is_some() => false,
                 answer => answer?,
             };

@@ -28,7 +28,7 @@ pub struct Repartitioned {
     pub ballots: Option<u64>,
 }
 
-/// The session that holds writers up says so often that it is there. The server would end it after 10 s.
+/// How often the session that blocks writers sends a sign of life. The server would end it after 10 s.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether older snapshots are gone.
@@ -305,7 +305,7 @@ impl Inner {
         let mut client = self.connector.connect(patience)?;
         let running = client.cancel_token();
         let mut copy = move || {
-            // As long as it takes; and no longer than the process lives.
+            // The copy may take any time, but it must end with this process.
             client.batch_execute(&format!(
                 "SET statement_timeout = 0; SET lock_timeout = {};
                  SELECT set_config(name, '5s', false) FROM pg_settings

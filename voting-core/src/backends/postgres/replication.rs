@@ -22,7 +22,7 @@ pub(super) struct Unconfirmed(Arc<AtomicBool>);
 const WAITS: &str = "SyncRepWaitForLSN";
 
 impl Unconfirmed {
-    /// One that is told by the connection that is made next.
+    /// A value that the next connection with this configuration sets.
     pub(super) fn noticed_by(config: &mut Config) -> Self {
         let unconfirmed = Self::default();
         let told = unconfirmed.clone();

@@ -23,7 +23,7 @@ const RIGHTS: [(&str, &str, &str); 23] = [
     ("superseded", "SELECT, INSERT, UPDATE", ""),
     ("new_voters", "SELECT, INSERT, UPDATE", ""),
     ("vote_history", "SELECT, INSERT, UPDATE", "SELECT"),
-    // Those hold ballots as they were cast.
+    // Dead letters contain ballots as they were cast.
     (
         "dead_letters",
         "SELECT, INSERT, DELETE",
@@ -202,7 +202,7 @@ fn grant(client: &mut Client, roles: &Roles) -> Result<(), StoreError> {
     let (schema, database): (String, String) = (row.get(0), row.get(1));
     let Roles { worker, result } = roles;
     let mut transaction = client.transaction()?;
-    // What everybody may do, the roles may, too.
+    // The roles have all rights of `PUBLIC`, so these are revoked from `PUBLIC`.
     transaction.batch_execute(&format!(
         "REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
          REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;

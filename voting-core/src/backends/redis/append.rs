@@ -98,7 +98,7 @@ impl BallotLog for Redis {
         }
         let fit = async {
             self.prepare().await?;
-            // Not only a matter of readiness: nobody may ask.
+            // Checked here too: the health check may not be called by anybody.
             watch::before(self, shard).await?;
             self.replicas_keep_up(shard).await?;
             self.deadline(shard).await

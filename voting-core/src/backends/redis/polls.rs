@@ -21,7 +21,7 @@ use crate::{
     store::{PollDirectory, PollPublisher},
 };
 
-/// How often a copy is written anew if other workers write theirs at the same time.
+/// How often a copy is written again if other workers write theirs at the same time.
 const ATTEMPTS: usize = 5;
 
 /// A poll as it is published.
@@ -145,7 +145,7 @@ impl PollPublisher for Redis {
             }
         }
         Err(StoreError::unavailable(
-            "the published polls change all the time",
+            "the published polls changed during each attempt to read them",
         ))
     }
 }

@@ -74,8 +74,8 @@ impl Redis {
         }
     }
 
-    /// Fails if the replicas are known to be too slow for another entry of the shard. So voters hear that their ballots are not
-    /// stored, and not that this is unknown.
+    /// Fails if the replicas are known to be too slow for another entry of the shard. So voters hear that their
+    /// ballots are not stored, and not that this is unknown.
     pub(super) async fn replicas_keep_up(&self, shard: ShardId) -> Result<(), StoreError> {
         let replicas = self.0.options.replicas;
         if replicas == 0 {

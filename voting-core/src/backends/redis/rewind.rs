@@ -111,7 +111,7 @@ impl Redis {
         Ok(accepted)
     }
 
-    /// Takes so many ballots for accepted and acknowledged before this log was made.
+    /// Counts this many ballots as accepted and acknowledged before this log was made.
     ///
     /// # Errors
     /// Redis does not answer; then it may have done so in part.

@@ -94,7 +94,7 @@ impl Redis {
             }
         }
         Err(StoreError::unavailable(
-            "other services change the secrets of the log all the time",
+            "other services changed the secrets of the log during each attempt",
         ))
     }
 

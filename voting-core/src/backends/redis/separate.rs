@@ -1,4 +1,4 @@
-//! What brings the log in line with a store that is apart from it.
+//! Keeps the log consistent with a store in another server.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -26,7 +26,7 @@ const TOLD_FROM_MS: i64 = 1_000;
 impl SeparateLog for Redis {
     async fn raise_ids(&self, newest: EntryId) -> Result<(), StoreError> {
         self.prepare().await?;
-        // The streams may have been made anew since.
+        // The streams may have been created again since then.
         self.make_groups().await?;
         for shard in self.shards() {
             let mut raise = self.0.scripts.raise.key(self.log_key(shard));
@@ -34,7 +34,8 @@ impl SeparateLog for Redis {
             let behind_ms: i64 = self.run_kept(shard, &raise).await?;
             // The clocks of a cluster's nodes always differ a little.
             if behind_ms >= TOLD_FROM_MS {
-                tracing::warn!(%shard, %newest, behind_ms, "Redis' ids were behind the store; raised them");
+                tracing::warn!(%shard, %newest, behind_ms, "the ids of Redis were below those of the store; \
+                                                            raised them");
             }
         }
         Ok(())
@@ -88,7 +89,7 @@ impl SeparateLog for Redis {
             Some(Err(why)) => {
                 tracing::warn!(
                     why = %why,
-                    "the published polls are not used, and are published anew; find out who can write to Redis"
+                    "not using the published polls, publishing them again; find out who can write to Redis"
                 );
                 None
             }

@@ -31,7 +31,7 @@ struct Signature {
 
 /// A copy, with its signature apart.
 pub(super) struct Copy {
-    /// As it stands in Redis.
+    /// The text in Redis.
     pub(super) text: String,
     signature: Option<Signature>,
     /// The polls as they were before they were signed.
@@ -51,7 +51,7 @@ pub(super) enum NotGenuine {
     Older,
 }
 
-/// What can be said of a copy.
+/// The result of the check of a copy.
 pub(super) enum Judgement {
     /// It may be used. The revision is that of a signature that was checked.
     Genuine(Option<u64>),
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(older, Err(NotGenuine::Older.to_string()));
         let unsigned = Err(NotGenuine::Unsigned.to_string());
         assert_eq!(judge(POLLS, &keys(7), 0), unsigned);
-        // A signature that cannot be read is none.
+        // A signature that cannot be read counts as missing.
         let torn = signed.replace(r#""revision":12"#, r#""revision":-1"#);
         assert_eq!(judge(&torn, &keys(7), 0), unsigned);
     }

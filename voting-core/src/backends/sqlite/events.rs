@@ -55,7 +55,7 @@ pub(super) fn newest_event(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(newest.optional()?.unwrap_or(0))
 }
 
-/// What was last noted of something, and when something was last told of it.
+/// The last value of a mark, and the moment of its last event.
 type Last = Option<(String, Moment)>;
 
 fn last_told(connection: &Connection, mark: &Mark) -> Result<Last, StoreError> {
@@ -114,7 +114,7 @@ fn place(after: u64) -> i64 {
 impl Inner {
     fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError> {
         let mut reader = lock(&self.reader);
-        // Of one moment.
+        // All reads see the same moment.
         let snapshot = reader.transaction()?;
         let mut query = snapshot.prepare_cached(
             "SELECT number, id, at, kind, poll, data FROM events

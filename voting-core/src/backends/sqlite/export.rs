@@ -150,7 +150,7 @@ fn prepare(
     check_exportable(id, found.as_ref().map(|(_, poll)| poll))?;
     let (key, poll) = found.ok_or_else(|| StoreError::NoPoll(id.clone()))?;
     let ballots = match poll.voters_are_forgotten() {
-        // Of each choice as many rows as there are ballots.
+        // A row for each ballot, from the number of ballots for each choice.
         true => {
             "WITH RECURSIVE each (choices, others) AS (
                 SELECT choices, ballots - 1 FROM ballots_without_voters

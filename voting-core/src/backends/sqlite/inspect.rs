@@ -62,7 +62,7 @@ pub enum InspectError {
         source: rusqlite::Error,
     },
     /// The version of its tables cannot be told.
-    #[error("the version of the tables in {path} cannot be told")]
+    #[error("cannot read the version of the tables in {path}")]
     Version {
         /// The file.
         path: PathBuf,
@@ -192,7 +192,7 @@ mod tests {
             "{report:?}"
         );
         assert_eq!(names_in(folder.path()), unused);
-        // As when a backup was put back in part.
+        // This is so if only a part of a backup was restored.
         fs::write(folder.path().join("a %20?#.db-wal"), "").unwrap();
         let unopened = inspect(&path);
         assert!(

@@ -138,7 +138,7 @@ mod tests {
                 let query = reader.prepare_cached(ALL).unwrap();
                 query.get_status(StatementStatus::Run) > 0
             };
-            // It has read that there is none, and waits for its turn to write.
+            // It has read that no secret is stored, and waits for its turn to write.
             while !has_looked() {
                 assert!(!late.is_finished());
                 std::thread::yield_now();

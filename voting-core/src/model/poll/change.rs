@@ -129,7 +129,7 @@ pub enum ChangeRefusal {
     /// No valid code has this serial number.
     #[error("no valid code has this serial number")]
     UnknownCode,
-    /// A poll has at most so many codes.
+    /// The most codes of a poll.
     #[error(
         "it would have too many codes: at most {max} are issued, and {changed} of them revoked or replaced, each of them \
          up to 255 times",
@@ -150,7 +150,7 @@ pub enum ChangeRefusal {
     /// No rule has this number.
     #[error("it has no such rule by which votes are voided")]
     NoVoiding,
-    /// A poll has at most so many rules.
+    /// The most rules of a poll.
     #[error("it has {max} rules by which votes are voided, and cannot have more", max = super::MAX_VOIDINGS)]
     TooManyVoidings,
     /// Only a draft or a final poll can be deleted.
@@ -328,7 +328,7 @@ pub fn change(
                 after = after.with_key((**to).clone());
                 after.extras.life.revision += 1;
             }
-            // Not a change that anybody made.
+            // Nobody made this change, so the audit log has no entry.
             return Ok(Changed {
                 note: None,
                 is_changed,

@@ -147,7 +147,7 @@ impl CodeRegister {
 /// A change of a poll's codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CodeChange {
-    /// So many more are issued. Their serial numbers follow those that were issued before.
+    /// Issues this many more codes. Their serial numbers follow those that were issued before.
     Issue(u32),
     /// The code of this serial number is not taken any more. A ballot that was cast with it stays.
     Revoke(Serial),

@@ -72,7 +72,7 @@ pub struct PollSettings {
     /// The order in which a voter sees the options. Default: that of the definition.
     #[serde(skip_serializing_if = "is_default")]
     pub order: OptionOrder,
-    /// Whether the poll is in lists and menus. A poll that is not is reached by its address only. Default: true.
+    /// Whether the poll is in lists and menus. Otherwise it can be reached only by its address. Default: true.
     #[serde(skip_serializing_if = "is_true")]
     pub listed: bool,
     /// The language of the texts, a tag such as `de` or `pt-BR`. Default: not known.

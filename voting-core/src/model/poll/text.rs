@@ -23,7 +23,7 @@ const MAX_MARKS: usize = 5;
 #[non_exhaustive]
 pub enum BadText {
     /// Nothing in it can be seen.
-    #[error("there is nothing in it that can be seen")]
+    #[error("it has no visible character")]
     Blank,
     /// More than [`MAX_LABEL_CHARS`].
     #[error("it has {0} characters, and may have {MAX_LABEL_CHARS}")]
@@ -32,16 +32,16 @@ pub enum BadText {
     #[error("it has {0} characters, and may have {MAX_DESCRIPTION_CHARS}")]
     LongDescription(usize),
     /// A control character or the end of a line.
-    #[error("it has the control character {} in it", code(*.0))]
+    #[error("it contains the control character {}", code(*.0))]
     Control(char),
     /// A character that makes text run in another direction than it is written.
-    #[error("it has {} in it, which changes the direction of the text", code(*.0))]
+    #[error("it contains {}, which changes the direction of the text", code(*.0))]
     Direction(char),
     /// A character that cannot be seen, where it has no use.
-    #[error("it has the invisible character {} in it", code(*.0))]
+    #[error("it contains the invisible character {}", code(*.0))]
     Invisible(char),
-    /// A character that is none, or only in some fonts.
-    #[error("it has {} in it, which is no character that everybody sees alike", code(*.0))]
+    /// A code point without a character, or with one in some fonts only.
+    #[error("it contains {}, which does not look the same on all devices", code(*.0))]
     NoCharacter(char),
     /// It begins with a mark that is written onto a letter.
     #[error("it begins with the mark {}, before any letter", code(*.0))]
@@ -163,7 +163,7 @@ impl Before {
             ),
             ZWNJ => joins(seen),
             ZWJ => joins(seen) || is_emoji(seen) && next.is_some_and(is_emoji),
-            // One shape of a character or another; a mark that keeps others apart.
+            // Variation selectors, and the mark that keeps two characters apart.
             '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' | '\u{34f}' => {
                 last == seen && seen.general_category_group() != Group::Separator
             }

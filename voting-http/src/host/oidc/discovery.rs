@@ -152,7 +152,7 @@ impl Discovery {
         match (&state.document, &state.failed) {
             (Some((at, document)), _) if at.elapsed() < KEPT => Ok(document.clone()),
             (_, Some((_, why))) => Err(why.clone()),
-            _ => Err("it cannot be had".to_owned()),
+            _ => Err("it cannot be fetched".to_owned()),
         }
     }
 

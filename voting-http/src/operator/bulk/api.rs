@@ -58,7 +58,8 @@ impl<'a> ApiExtractor<'a> for BallotLines {
     fn request_meta() -> Option<MetaRequest> {
         Some(MetaRequest {
             description: Some(
-                "A line for each ballot, each a JSON object of at most 16,384 bytes. Empty lines are passed over. `voter`: in a poll \
+                "A line for each ballot, each a JSON object of at most 16,384 bytes. Empty lines are \
+                 skipped. `voter`: in a poll \
                  whose `electorate` is `codes`, a code as a text; `identity`: `{\"iss\": …, \"sub\": …}`, the names of the \
                  identity provider and of the person, as in the person's tokens; `open`: a key that the server makes for \
                  this voter, as in the header `Idempotency-Key`. `choices`: the ids of the options, none for a blank vote. \
@@ -95,13 +96,13 @@ impl<'a> ApiExtractor<'a> for BallotLines {
     }
 }
 
-/// What became of a line.
+/// The outcome of a line.
 #[derive(Debug, Object)]
 #[oai(rename = "CastLine", skip_serializing_if_is_none)]
 struct AnswerView {
-    /// The number of the line in the request, from 1. Empty lines are counted, and not answered.
+    /// The number of the line in the request, from 1. Empty lines have a number, but no answer.
     line: u64,
-    /// The ballot is stored, and will be counted: ask the result service what became of it. Absent if it was not taken.
+    /// The ballot is stored, and will be counted: ask the result service for its state. Absent if it was refused.
     receipt: Option<String>,
     /// Why the ballot was not taken. Of `urn:voting:problem:outcome-unknown` alone it is not known whether it was.
     #[oai(rename = "type")]
@@ -123,8 +124,9 @@ impl ApiResponse for Answers {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![MetaResponse {
-                description: "A line for each ballot, in the order of the request, while the request is read. An answer that is \
-                    cut off is not whole: the outcomes of the ballots without a line are unknown.",
+                description: "A line for each ballot, in the order of the request, while the request is \
+                              read. An answer that ends early is incomplete: the outcomes of the ballots without \
+                              a line are unknown.",
                 status: Some(200),
                 status_range: None,
                 content: vec![MetaMediaType {
@@ -168,13 +170,13 @@ impl Api {
     /// Cast ballots for voters, a line for each.
     ///
     /// For servers that are trusted to say who votes: a kiosk, a telephone service, ballots on paper. It needs a token whose role is
-    /// `caster` or `operator`. Ballots are checked as by the vote service; there is no limit of new voters. A line that is not
-    /// taken stops no other line.
+    /// `caster` or `operator`. Ballots are checked as by the vote service; there is no limit of new voters. A line that
+    /// is refused does not affect other lines.
     ///
-    /// A voter is the same voter as at the vote service, and counts once. So it is safe to send a file again, as a whole: the same
-    /// ballots take each other's place. In a poll with `revote: false` the first counts.
+    /// A voter is the same voter as at the vote service, and counts once. So it is safe to send a whole file again:
+    /// each ballot replaces its earlier copy. In a poll with `revote: false` the first counts.
     ///
-    /// Read the answer while you send: the service takes further lines when their answers find room.
+    /// Read the answer while you send: the service reads no further lines while too many answers wait to be read.
     #[oai(
         path = "/v1/polls/:poll/ballots",
         method = "post",

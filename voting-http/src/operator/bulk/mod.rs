@@ -45,7 +45,7 @@ type Bytestream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 /// How many ballots of a request are on their way to the log at a time. Several entries of the log can be full.
 const AT_ONCE: usize = 8_192;
 
-/// After so many lines, others have their turn.
+/// After this many lines, other requests have their turn.
 const WITHOUT_BREAK: u64 = 64;
 
 /// How many answers are sent as one piece.

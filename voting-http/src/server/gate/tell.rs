@@ -53,7 +53,7 @@ const ALL: [Why; 11] = [
     Why::ProofNeeded,
 ];
 
-/// So many wrong tokens a minute are logged one by one, each with its address. More would let a stranger fill the log.
+/// The number of wrong tokens a minute that are logged one by one, each with its address. More would let a stranger fill the log.
 const TOKEN_LINES: u64 = 30;
 
 impl Why {
@@ -172,8 +172,8 @@ impl Tell {
         );
         registry.register(
             "voting_turned_away",
-            "Connections, event streams and requests that did not get what they wanted, for lack of \
-             room or of the right token",
+            "Refused connections, event streams and requests, by reason: a limit was reached, or a token, \
+                     code or sign-in was not valid",
             self.turned_away.clone(),
         );
     }

@@ -109,7 +109,7 @@ impl State {
         match self.fetched {
             Some(at) if at.elapsed() < KEPT => Ok(found),
             _ => Err(StoreError::unavailable(
-                "the keys of the identity provider cannot be had",
+                "cannot get the keys of the identity provider",
             )),
         }
     }

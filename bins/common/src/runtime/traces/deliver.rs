@@ -49,7 +49,7 @@ impl Deliverer {
             Some(error) if !was_failing => {
                 tracing::warn!(
                     error,
-                    "cannot deliver traces to the collector; dropping them until it takes them"
+                    "cannot deliver traces to the collector, dropping them until it accepts them again"
                 );
             }
             None if was_failing => tracing::info!("traces are delivered again"),

@@ -50,7 +50,10 @@ pub(super) async fn check(
     };
     let seen = tokio::time::timeout(visit.timeout, look).await;
     let Ok(seen) = seen else {
-        visit.add(Finding::unknown(check, "no certificate was shown in time"));
+        visit.add(Finding::unknown(
+            check,
+            "the server presented no certificate in time",
+        ));
         return;
     };
     for (place, certificate) in seen {
@@ -89,10 +92,10 @@ fn refusal(check: &'static str, place: &Endpoint, certificate: &Certificate) -> 
         ),
         Certificate::OtherName { presented } => (
             match presented.as_slice() {
-                [] => "is made out to another name".to_owned(),
-                names => format!("is made out to {}", names.join(", ")),
+                [] => "is for another host name".to_owned(),
+                names => format!("is for {}", names.join(", ")),
             },
-            "write that name in the address, or make a certificate for the name that is there",
+            "use that name in the address, or make a certificate for the name in the address",
         ),
         Certificate::UnknownAuthority => (
             "is not signed by a trusted authority".to_owned(),
@@ -101,11 +104,11 @@ fn refusal(check: &'static str, place: &Endpoint, certificate: &Certificate) -> 
         ),
         Certificate::Refused(why) => (
             format!("is refused: {why}"),
-            "make a certificate that servers may show",
+            "make a certificate that is valid for servers",
         ),
         other => (
             format!("is refused: {other:?}"),
-            "make a certificate that servers may show",
+            "make a certificate that is valid for servers",
         ),
     };
     let found = format!("no service connects to {place}: its certificate {why}");

@@ -81,7 +81,7 @@ fn difference(name: &str, ahead_ms: i128, took: Duration) -> Finding {
     Finding::warn(
         check,
         format!("the clock of {name} is {apart} {which} this machine's"),
-        "let a time service (chrony, systemd-timesyncd) keep the clocks of all machines",
+        "synchronise the clocks of all machines with a time service (chrony, systemd-timesyncd)",
     )
 }
 
@@ -96,7 +96,7 @@ async fn ids(visit: &mut Visit<'_>, redis: &Redis, postgres: Option<&Postgres>) 
         None => EntryId::MIN,
     };
     let Some(now_ms) = redis_time(visit, redis).await else {
-        visit.add(Finding::unknown(check, "Redis does not tell its time"));
+        visit.add(Finding::unknown(check, "Redis does not report its time"));
         return;
     };
     let last = async {

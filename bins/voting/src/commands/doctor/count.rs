@@ -145,14 +145,14 @@ pub(super) fn judge(before: Counted, totals: Totals, after: Counted, marks: Mark
         return Finding::fail(
             check,
             format!("{found}: Postgres holds {more} more than this log has accepted"),
-            "if Redis was made anew, or put back from a copy, tell it so: stop the workers, run `voting \
+            "if Redis was set up again, or restored from a copy: stop the workers, run `voting \
              rewind --new-log`, start the workers; else see who else writes to the streams in Redis",
         );
     }
     if before != after {
         return Finding::ok(
             check,
-            format!("{found}, as far as can be told while they move"),
+            format!("{found}; ballots are moving, so these numbers may not match"),
         );
     }
     Finding::ok(check, found)

@@ -66,7 +66,7 @@ pub(super) async fn check(visit: &mut Visit<'_>, redis: &Redis) {
     }
 }
 
-/// Of the copy that vote services read.
+/// Checks the signature of the copy of the polls that vote services read.
 fn signature_of_polls(signing: u8, by: Option<u8>, refuses_unsigned: bool) -> Finding {
     match by {
         Some(by) if by == signing => Finding::ok(POLLS, format!("signed under key {by}")),

@@ -47,7 +47,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) {
             return;
         }
         Err(_) => {
-            let found = "it takes longer than --timeout to look through it";
+            let found = "checking it takes longer than --timeout";
             visit.add(Finding::unknown("file", found));
             return;
         }

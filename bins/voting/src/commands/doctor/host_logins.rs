@@ -15,7 +15,8 @@ pub(super) async fn check(visit: &mut Visit<'_>) {
     if !hosts {
         return;
     }
-    let advice = "look at the provider, and at host_login.issuer; until then hosts sign in with a token only";
+    let advice =
+        "check the provider, and host_login.issuer; until then hosts sign in with a token only";
     let finding = match tokio::time::timeout(visit.timeout, logins.check()).await {
         Ok(Ok((keys, remarks))) if remarks.is_empty() => Finding::ok(
             check,
@@ -30,7 +31,7 @@ pub(super) async fn check(visit: &mut Visit<'_>) {
                 "the identity provider of hosts answers, but {}",
                 remarks.join(", and ")
             ),
-            "try to sign in; if that fails, look at what the provider is set to",
+            "try to sign in; if that fails, check the provider's configuration",
         ),
         Ok(Err(why)) => Finding::fail(
             check,

@@ -22,13 +22,13 @@ pub(super) async fn check(visit: &mut Visit<'_>) {
         ),
         Ok(Err(why)) => Finding::fail(
             check,
-            format!("the keys of the identity provider cannot be had: {why}"),
+            format!("cannot get the keys of the identity provider: {why}"),
             "correct login.jwks_url or login.jwks_file; until then nobody can sign in to vote",
         ),
         Err(_) => Finding::fail(
             check,
             "the keys of the identity provider did not come in time",
-            "look at the provider, and at login.jwks_url; until then nobody can sign in to vote",
+            "check the provider, and login.jwks_url; until then nobody can sign in to vote",
         ),
     };
     visit.add(finding);

@@ -32,11 +32,11 @@ use voting_service::{Cli, Config, LoadedSettings, Service};
 
 use crate::commands::report::{Finding, Report};
 
-/// Check a deployment, and say what to do about what is wrong
+/// Check a deployment, and say how to correct what is wrong
 ///
-/// Reads the settings as a service would, and looks at what they name: Redis and Postgres, or the file
-/// of the all-in-one. It changes nothing. Exits with 0 if nothing is wrong (there may be warnings), with 1
-/// if something is, and with 2 if something could not be found out.
+/// Reads the settings as a service would, and checks what they name: Redis and Postgres, or the file of the all-in-one.
+/// It changes nothing. Exits with 0 if nothing is wrong (there may be warnings), with 1 if something is, and with 2 if
+/// something could not be checked.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// Check what this service needs; may be given several times

@@ -338,13 +338,14 @@ async fn check_upgrade(visit: &mut Visit<'_>, postgres: &Postgres) {
             check,
             "not finished: polls with drafts, times, codes, hidden results or a first vote that counts are refused, and no \
              poll can be deleted or have its voters forgotten",
-            "once no program of the version before is at work, run `voting migrate --finish` as the owner of the database",
+            "once no program of an earlier version is running, run `voting migrate --finish` as the owner \
+                     of the database",
         )),
         None => {}
     }
 }
 
-/// One table, as nearly all have it, is not mentioned.
+/// Says nothing if there is a single table, which is the usual case.
 fn partitions(table: BallotTable, has_copy: bool) -> Vec<Finding> {
     let check = "postgres partitions";
     let mut findings = Vec::new();
@@ -394,7 +395,7 @@ fn rights(login: &LoginReport, services: &[Service]) -> Vec<Finding> {
     if login.is_superuser {
         return vec![Finding::warn(
             check,
-            format!("login {name} is a superuser: who has it has the whole server"),
+            format!("login {name} is a superuser: whoever has it controls the whole server"),
             "make logins with few rights: `voting migrate --create-roles`, then CREATE ROLE … LOGIN \
              IN ROLE voting_worker (or voting_result)",
         )];
@@ -419,7 +420,7 @@ fn rights(login: &LoginReport, services: &[Service]) -> Vec<Finding> {
     if services == [Service::Result] && !login.may_write.is_empty() {
         findings.push(Finding::warn(
             check,
-            format!("login {name} may write, which voting-result need not"),
+            format!("login {name} may write, which voting-result does not need"),
             "give voting-result a login of its own: CREATE ROLE … LOGIN IN ROLE voting_result",
         ));
     }

@@ -64,7 +64,7 @@ pub(super) fn check(visit: &mut Visit<'_>, loaded: &LoadedSettings) {
         visit.add(Finding::warn(
             "settings",
             remark,
-            "check whether you want this",
+            "check whether this is intended",
         ));
     }
     for secret in config.secrets_of(&services) {

@@ -10,7 +10,7 @@ from typing_extensions import NotRequired, TypedDict
 
 class AuditEntry(TypedDict):
     """
-    Something that was done.
+    An entry of the audit log.
     """
 
     number: int
@@ -35,11 +35,11 @@ class AuditEntry(TypedDict):
     """
     before: NotRequired[str]
     """
-    What was there before: JSON in a text.
+    The state before: JSON as a string.
     """
     after: NotRequired[str]
     """
-    What is there after: JSON in a text.
+    The state after: JSON as a string.
     """
 
 
@@ -54,7 +54,7 @@ class AuditLog(TypedDict):
     """
     next: NotRequired[int]
     """
-    Ask for those after this number; there may be more.
+    The number after which the next page begins. Absent: this is the last page.
     """
 
 
@@ -80,11 +80,11 @@ class Codes(TypedDict):
     """
     revoked: int
     """
-    How many of them are revoked.
+    How many are revoked.
     """
     replaced: int
     """
-    How many of them were replaced.
+    How many were replaced.
     """
     used: int
     """
@@ -99,7 +99,7 @@ class DeadBallot(TypedDict):
 
     position: str
     """
-    Where it stood in the log.
+    Its place in the log.
     """
     poll: str
     """
@@ -113,7 +113,7 @@ class DeadBallot(TypedDict):
 
 DeliveryState: TypeAlias = Literal['waiting', 'delivered', 'given_up']
 """
-How a delivery is.
+The state of a delivery.
 """
 
 
@@ -191,15 +191,15 @@ class ExportedBallots(TypedDict):
     """
     voters: int
     """
-    Voters whose ballot counts; as many ballots follow.
+    Voters whose ballot counts. The number of ballots is the same.
     """
     few_alike: int
     """
-    How many of the ballots have choices that fewer than three voters made.
+    How many ballots have a combination of choices that fewer than three voters made.
     """
     warning: NotRequired[str]
     """
-    Says that some ballots may tell who cast them; absent if that is not to be feared.
+    A warning that some ballots may reveal who cast them. Absent: there is no sign of this.
     """
     ballots: list[list[str]]
     """
@@ -248,13 +248,13 @@ class NewCodes(TypedDict, closed=True):
 
     count: int
     """
-    So many.
+    That many.
     """
 
 
 class NewOption(TypedDict, closed=True):
     """
-    One thing that can be voted for.
+    An option of a poll.
     """
 
     id: str
@@ -264,7 +264,7 @@ class NewOption(TypedDict, closed=True):
     """
     label: str
     """
-    The option in words: as the title, and no other option's label looks the same.
+    The option in words, by the rules of the title. No two labels may look the same.
     """
     description: NotRequired[str]
     """
@@ -318,7 +318,7 @@ class NewVotersByMinute(TypedDict):
 
 class NewWebhook(TypedDict, closed=True):
     """
-    A webhook to be made, or what is changed of one.
+    A webhook to be made, or the new values of one.
     """
 
     url: str
@@ -337,7 +337,7 @@ class NewWebhook(TypedDict, closed=True):
 
 class Option(TypedDict):
     """
-    One thing that can be voted for.
+    An option of a poll.
     """
 
     id: str
@@ -377,15 +377,15 @@ The order in which a voter sees the options.
 
 PollState: TypeAlias = Literal['draft', 'scheduled', 'open', 'closing', 'final', 'archived']
 """
-Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
-decides which ballots are taken. A client takes a state that it does not know for one in which no ballots are taken.
+The state of the poll, by the clock of the service that answers; only the clock of the ballot log decides which
+ballots are taken. In a state that a client does not know, it should assume that no ballots are taken.
 """
 
 
 ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:unknown-tally', 'urn:voting:problem:events-gone', 'urn:voting:problem:too-many-followers', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:bulk-casts-off', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-webhook', 'urn:voting:problem:too-many-webhooks', 'urn:voting:problem:webhooks-off', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
 """
-The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-added.
+The kinds of problems. For a kind that a client does not know, the HTTP status says what to do. New kinds
+may be added.
 """
 
 
@@ -397,7 +397,7 @@ Why a ballot was not counted. New reasons may be added.
 
 class ReplacedCode(TypedDict):
     """
-    A code that takes the place of another one.
+    A code that replaces another one.
     """
 
     serial: int
@@ -416,7 +416,7 @@ class ReplacedCode(TypedDict):
 
 class Replay(TypedDict):
     """
-    What became of a dead letter's ballots.
+    The outcome for the ballots of a dead letter.
     """
 
     counted: int
@@ -429,19 +429,19 @@ class Replay(TypedDict):
     """
     rejected: int
     """
-    Ballots that are dead letters of their own now.
+    Ballots that are still rejected, each in a dead letter of its own.
     """
 
 
 Role: TypeAlias = Literal['host', 'auditor', 'caster', 'operator']
 """
-What somebody with a token may do.
+What the holder of a token may do.
 """
 
 
 class SendAgainAfter(TypedDict, closed=True):
     """
-    From where events are sent again.
+    The events to send again.
     """
 
     after: int
@@ -545,7 +545,7 @@ class WebhookSecret(TypedDict):
 
 WebhookState: TypeAlias = Literal['well', 'failing', 'disabled']
 """
-How a webhook is.
+The state of a webhook.
 """
 
 
@@ -560,7 +560,7 @@ class Worker(TypedDict):
     """
     replayed: int
     """
-    Entries that had been flushed before.
+    Entries that an earlier flush had already written.
     """
     idle_ms: int
     """
@@ -569,7 +569,7 @@ class Worker(TypedDict):
     """
     trouble: NotRequired[str]
     """
-    The failure that it waits for to pass; absent if there is none.
+    The failure because of which it waits and retries. Absent: none.
     """
 
 
@@ -624,22 +624,22 @@ class AddedToken(TypedDict):
     """
     token: str
     """
-    The token. It is told only here.
+    The token. It is shown only here.
     """
 
 
 class CastLine(TypedDict):
     """
-    What became of a line.
+    The outcome of a line.
     """
 
     line: int
     """
-    The number of the line in the request, from 1. Empty lines are counted, and not answered.
+    The number of the line in the request, from 1. Empty lines have a number, but no answer.
     """
     receipt: NotRequired[str]
     """
-    The ballot is stored, and will be counted: ask the result service what became of it. Absent if it was not taken.
+    The ballot is stored, and will be counted: ask the result service for its state. Absent if it was refused.
     """
     type: NotRequired[ProblemType]
     detail: NotRequired[str]
@@ -687,7 +687,7 @@ class CountedPoll(TypedDict):
     """
     options: list[Option]
     """
-    What can be voted for, in the poll's order.
+    The options, in the poll's order.
     """
     electorate: Voters
     groups: NotRequired[list[str]]
@@ -712,7 +712,8 @@ class CountedPoll(TypedDict):
     """
     closes_at: NotRequired[str]
     """
-    When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it.
+    When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+    closes it.
     """
     time_zone: NotRequired[str]
     """
@@ -752,7 +753,7 @@ class CountedPoll(TypedDict):
 
 class CountedPolls(TypedDict):
     """
-    The polls that there are.
+    A list of polls.
     """
 
     polls: list[CountedPoll]
@@ -768,7 +769,7 @@ class DeadLetter(TypedDict):
 
     position: str
     """
-    Where it stood in the log: shard, milliseconds since 1970, number.
+    Its place in the log: shard, milliseconds since 1970, number.
     """
     reason: RejectReason
     detail: str
@@ -781,7 +782,7 @@ class DeadLetter(TypedDict):
     """
     payload_cut: bool
     """
-    Whether the payload is only the beginning of what is kept.
+    Whether this is only the beginning of the kept payload.
     """
 
 
@@ -792,7 +793,7 @@ class DeadLetterDetails(TypedDict):
 
     position: str
     """
-    Where it stood in the log: shard, milliseconds since 1970, number.
+    Its place in the log: shard, milliseconds since 1970, number.
     """
     reason: RejectReason
     detail: str
@@ -805,7 +806,7 @@ class DeadLetterDetails(TypedDict):
     """
     payload_cut: bool
     """
-    Whether the payload is only the beginning of what is kept.
+    Whether this is only the beginning of the kept payload.
     """
     cast_at_ms: int
     """
@@ -813,7 +814,7 @@ class DeadLetterDetails(TypedDict):
     """
     count: int
     """
-    How many ballots it stands for.
+    The number of ballots that it stands for.
     """
     ballots: list[DeadBallot]
     """
@@ -832,7 +833,7 @@ class DeadLetters(TypedDict):
     """
     next: NotRequired[str]
     """
-    Ask for those after this one; there may be more.
+    The value after which the next page begins. Absent: this is the last page.
     """
 
 
@@ -864,7 +865,7 @@ class Delivery(TypedDict):
     """
     due: NotRequired[str]
     """
-    When it is sent next: RFC 3339, in UTC.
+    When the next attempt is: RFC 3339, in UTC.
     """
     last_at: NotRequired[str]
     """
@@ -872,7 +873,7 @@ class Delivery(TypedDict):
     """
     last_result: NotRequired[str]
     """
-    What came of that: the status of the answer, or why there is none.
+    The outcome of the last attempt: the status of the answer, or why there is none.
     """
 
 
@@ -883,7 +884,7 @@ class Event(TypedDict):
 
     number: int
     """
-    Its place: each event has the number of the one before it, plus one.
+    The number of the event: that of the event before it, plus one.
     """
     id: str
     """
@@ -994,7 +995,7 @@ class ExportedTally(TypedDict):
 
 class NewPoll(TypedDict, closed=True):
     """
-    A poll as somebody writes it, before it is checked.
+    A poll, as a client sends it.
     """
 
     id: str
@@ -1004,8 +1005,7 @@ class NewPoll(TypedDict, closed=True):
     """
     title: str
     """
-    The question: up to 200 characters that can be seen, and none that turn the direction of text
-    around.
+    The question: up to 200 visible characters, without characters that change the direction of the text.
     """
     description: NotRequired[str]
     """
@@ -1017,8 +1017,7 @@ class NewPoll(TypedDict, closed=True):
     """
     options: list[NewOption]
     """
-    What can be voted for: 2 to 63 options. They cannot change once the poll has opened; their labels can while it
-    is open.
+    The options: 2 to 63. They cannot change once the poll has opened; their labels can while it is open.
     """
     voters: NotRequired[Voters]
     groups: NotRequired[list[str]]
@@ -1044,8 +1043,8 @@ class NewPoll(TypedDict, closed=True):
     """
     closes_at: NotRequired[str]
     """
-    When the poll closes: RFC 3339 with an offset, later than now. A ballot at this moment comes too late. Default:
-    when somebody closes it.
+    When the poll closes: RFC 3339 with an offset, later than now. A ballot at this moment is too late. Default: it
+    closes when somebody closes it.
     """
     time_zone: NotRequired[str]
     """
@@ -1055,7 +1054,7 @@ class NewPoll(TypedDict, closed=True):
     order: NotRequired[OptionOrder]
     listed: NotRequired[bool]
     """
-    Whether the poll is in lists and menus. A poll that is not is reached by its address only. Default: `true`.
+    Whether the poll is in lists and menus. Otherwise it can be reached only by its address. Default: `true`.
     """
     language: NotRequired[str]
     """
@@ -1084,16 +1083,16 @@ class NewToken(TypedDict, closed=True):
 
     name: str
     """
-    Whose token it is; the name stands in the audit log: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit
-    at both ends.
+    Whose token it is; the audit log contains the name: 1 to 32 of `a-z`, `0-9`, `-`, `_`, with a letter or digit at
+    both ends.
     """
     role: Role
 
 
 class Pipeline(TypedDict):
     """
-    Where all ballots are. At rest `accepted` is the sum of `pending`, `counted`, `superseded` and
-    `rejected`; under load the numbers are of slightly different moments.
+    How many ballots are in each state. At rest `accepted` is the sum of `pending`, `counted`, `superseded` and
+    `rejected`; under load the numbers are from slightly different moments.
     """
 
     accepted: int
@@ -1114,7 +1113,7 @@ class Pipeline(TypedDict):
     """
     counted: int
     """
-    Ballots that count: one a voter and poll.
+    Ballots that count: one for each voter and poll.
     """
     superseded: int
     """
@@ -1126,15 +1125,15 @@ class Pipeline(TypedDict):
     """
     lost_entries: int
     """
-    Log entries that somebody deleted before they were counted. Must stay 0.
+    Log entries that were deleted before they were counted. Must stay 0.
     """
     accepted_per_second: float
     """
-    Over the last 10 seconds, ballots a second that were acknowledged to voters.
+    Ballots acknowledged to voters, per second, over the last 10 seconds.
     """
     processed_per_second: float
     """
-    Over the last 10 seconds, ballots a second that were counted, superseded or rejected.
+    Ballots counted, superseded or rejected, per second, over the last 10 seconds.
     """
     worker: Worker
 
@@ -1163,7 +1162,7 @@ class Poll(TypedDict):
     """
     options: list[Option]
     """
-    What can be voted for, in the poll's order.
+    The options, in the poll's order.
     """
     electorate: Voters
     groups: NotRequired[list[str]]
@@ -1188,7 +1187,8 @@ class Poll(TypedDict):
     """
     closes_at: NotRequired[str]
     """
-    When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it.
+    When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+    closes it.
     """
     time_zone: NotRequired[str]
     """
@@ -1298,7 +1298,7 @@ class PollPatch(TypedDict, closed=True):
 
 class Recount(TypedDict):
     """
-    The kept tally beside a count of the ballots.
+    The stored tally and a count of the ballots.
     """
 
     agrees: bool
@@ -1311,7 +1311,7 @@ class Recount(TypedDict):
 
 class StoredPoll(TypedDict):
     """
-    A poll that was stored, and whether it can be voted in yet.
+    A stored poll, and whether voters can vote in it yet.
     """
 
     id: str
@@ -1333,7 +1333,7 @@ class StoredPoll(TypedDict):
     """
     options: list[Option]
     """
-    What can be voted for, in the poll's order.
+    The options, in the poll's order.
     """
     electorate: Voters
     groups: NotRequired[list[str]]
@@ -1358,7 +1358,8 @@ class StoredPoll(TypedDict):
     """
     closes_at: NotRequired[str]
     """
-    When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it.
+    When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+    closes it.
     """
     time_zone: NotRequired[str]
     """
@@ -1392,9 +1393,9 @@ class StoredPoll(TypedDict):
     """
     published: bool
     """
-    Whether the vote services find the poll, and so take ballots in it, from now on; they show
-    changed texts a second later. If `false`, the poll is a draft, or it is stored and they find it once the
-    worker reaches the ballot log: send the request again to see.
+    Whether the vote services find the poll, and so take ballots in it. They show changed texts a second later. If
+    `false`, the poll is a draft, or the worker has not reached the ballot log yet; the vote services find the poll
+    once it has. Send the request again to see.
     """
 
 

@@ -21,7 +21,7 @@ class Health(TypedDict):
 
 class HistoryPoint(TypedDict):
     """
-    How the votes stood at a moment.
+    The votes at one moment.
     """
 
     at: str
@@ -30,7 +30,7 @@ class HistoryPoint(TypedDict):
     """
     voters: int
     """
-    Voters whose ballot counted then.
+    Voters whose ballot counted at that moment.
     """
     votes: NotRequired[list[int]]
     """
@@ -59,8 +59,8 @@ class OptionTally(TypedDict):
 
 PollState: TypeAlias = Literal['draft', 'scheduled', 'open', 'closing', 'final', 'archived']
 """
-Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
-decides which ballots are taken. A client takes a state that it does not know for one in which no ballots are taken.
+The state of the poll, by the clock of the service that answers; only the clock of the ballot log decides which
+ballots are taken. In a state that a client does not know, it should assume that no ballots are taken.
 """
 
 
@@ -78,7 +78,7 @@ Why a ballot was not counted. New reasons may be added.
 
 StreamContent: TypeAlias = Literal['tally', 'digest']
 """
-What the events of a stream have.
+What the events of a stream contain.
 """
 
 
@@ -167,8 +167,8 @@ class ChallengeParameters(TypedDict):
 
 ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:unknown-tally', 'urn:voting:problem:events-gone', 'urn:voting:problem:too-many-followers', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:bulk-casts-off', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-webhook', 'urn:voting:problem:too-many-webhooks', 'urn:voting:problem:webhooks-off', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
 """
-The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-added.
+The kinds of problems. For a kind that a client does not know, the HTTP status says what to do. New kinds
+may be added.
 """
 
 
@@ -184,7 +184,7 @@ class History(TypedDict):
     state: PollState
     version: int
     """
-    The version of the tally as which the last point is.
+    The version of the tally that the last point shows.
     """
     options: list[str]
     """
@@ -192,8 +192,8 @@ class History(TypedDict):
     """
     points: list[HistoryPoint]
     """
-    At most 120 points, sorted by time. The first is from before the first vote, as far as this is known, and the last is as
-    the tally of this version. None before the first vote.
+    At most 120 points, sorted by time. The first is from before the first vote, as far as this is known. The last
+    shows the tally of this version. None before the first vote.
     """
 
 
@@ -208,8 +208,8 @@ class Receipt(TypedDict):
     """
     cast_at_ms: int
     """
-    The minute in which it was cast: its first moment, in milliseconds since 1970. A receipt does not tell
-    more exactly when, since whoever watches the tally could infer the choice from that.
+    The minute in which it was cast: its first moment, in milliseconds since 1970. The exact time is not in a
+    receipt: somebody who watches the tally could infer the choice from it.
     """
     state: ReceiptState
     reason: NotRequired[RejectReason]

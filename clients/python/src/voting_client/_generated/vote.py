@@ -10,12 +10,12 @@ from typing_extensions import NotRequired, TypedDict
 
 class Accepted(TypedDict):
     """
-    What a voter gets for a ballot.
+    The answer to a ballot.
     """
 
     receipt: str
     """
-    The receipt of this ballot: ask the result service what became of it.
+    The receipt of this ballot: ask the result service for its state.
     """
     voter: str
     """
@@ -29,7 +29,7 @@ class Accepted(TypedDict):
     """
     grant: NotRequired[str]
     """
-    In a poll whose result is shown to who has voted: with this text in the header `Result-Grant`, the result
+    In a poll whose result those who have voted may see: with this text in the header `Result-Grant`, the result
     service shows the result. It is valid for a minute.
     """
 
@@ -41,8 +41,8 @@ class Ballot(TypedDict, closed=True):
 
     choices: list[str]
     """
-    The options that are voted for, by their ids; one up to the poll's `max_choices`. In a poll with `blank: true` there may be
-    none: a blank vote.
+    The ids of the chosen options: one up to the poll's `max_choices`. In a poll with `blank: true` the list may be
+    empty: a blank vote.
     """
 
 
@@ -59,7 +59,7 @@ class Health(TypedDict):
 
 class NewSession(TypedDict, closed=True):
     """
-    A session that is to be opened.
+    A request to open a session.
     """
 
     poll: str
@@ -70,7 +70,7 @@ class NewSession(TypedDict, closed=True):
 
 class Option(TypedDict):
     """
-    One thing that can be voted for.
+    An option of a poll.
     """
 
     id: str
@@ -95,15 +95,15 @@ The order in which a voter sees the options.
 
 PollState: TypeAlias = Literal['draft', 'scheduled', 'open', 'closing', 'final', 'archived']
 """
-Where the poll is in its life. The service that answers goes by its own clock; only the clock of the ballot log
-decides which ballots are taken. A client takes a state that it does not know for one in which no ballots are taken.
+The state of the poll, by the clock of the service that answers; only the clock of the ballot log decides which
+ballots are taken. In a state that a client does not know, it should assume that no ballots are taken.
 """
 
 
 ProblemType: TypeAlias = Literal['urn:voting:problem:internal', 'urn:voting:problem:request', 'urn:voting:problem:invalid', 'urn:voting:problem:unknown-poll', 'urn:voting:problem:no-polls', 'urn:voting:problem:poll-closed', 'urn:voting:problem:poll-not-open', 'urn:voting:problem:poll-not-final', 'urn:voting:problem:poll-changed', 'urn:voting:problem:result-hidden', 'urn:voting:problem:unknown-tally', 'urn:voting:problem:events-gone', 'urn:voting:problem:too-many-followers', 'urn:voting:problem:revision-changed', 'urn:voting:problem:invalid-choice', 'urn:voting:problem:overloaded', 'urn:voting:problem:not-stored', 'urn:voting:problem:outcome-unknown', 'urn:voting:problem:invalid-voter-cookie', 'urn:voting:problem:several-voter-cookies', 'urn:voting:problem:outdated-voter-cookie', 'urn:voting:problem:cookies-needed', 'urn:voting:problem:foreign-secret', 'urn:voting:problem:empty-ballots-not-taken', 'urn:voting:problem:nothing-to-take-back', 'urn:voting:problem:sign-in-needed', 'urn:voting:problem:not-eligible', 'urn:voting:problem:code-needed', 'urn:voting:problem:invalid-code', 'urn:voting:problem:invalid-token', 'urn:voting:problem:too-many-codes', 'urn:voting:problem:voter-changed', 'urn:voting:problem:cross-site', 'urn:voting:problem:too-large', 'urn:voting:problem:too-slow', 'urn:voting:problem:not-a-form', 'urn:voting:problem:not-ready', 'urn:voting:problem:store-unavailable', 'urn:voting:problem:unknown-receipt', 'urn:voting:problem:unknown-dead-letter', 'urn:voting:problem:still-rejected', 'urn:voting:problem:conflict', 'urn:voting:problem:bulk-casts-off', 'urn:voting:problem:too-many-exports', 'urn:voting:problem:too-many-viewers', 'urn:voting:problem:too-many-viewers-here', 'urn:voting:problem:too-many-tokens', 'urn:voting:problem:too-many-new-voters', 'urn:voting:problem:too-many-new-voters-of-poll', 'urn:voting:problem:proof-needed', 'urn:voting:problem:unknown-webhook', 'urn:voting:problem:too-many-webhooks', 'urn:voting:problem:webhooks-off', 'urn:voting:problem:unknown-token', 'urn:voting:problem:token-exists', 'urn:voting:problem:forbidden', 'urn:voting:problem:unauthorized']
 """
-The kinds of problems. A client that meets one it does not know goes by the status. New kinds may be
-added.
+The kinds of problems. For a kind that a client does not know, the HTTP status says what to do. New kinds
+may be added.
 """
 
 
@@ -136,7 +136,7 @@ Who may vote.
 
 class Withdrawn(TypedDict):
     """
-    What a voter gets who takes a ballot back.
+    The answer to a withdrawal.
     """
 
     receipt: str
@@ -220,7 +220,7 @@ class Poll(TypedDict):
     """
     options: list[Option]
     """
-    What can be voted for, in the poll's order.
+    The options, in the poll's order.
     """
     electorate: Voters
     groups: NotRequired[list[str]]
@@ -245,7 +245,8 @@ class Poll(TypedDict):
     """
     closes_at: NotRequired[str]
     """
-    When the poll closes: RFC 3339, in UTC. A ballot at this moment comes too late. Absent: when somebody closes it.
+    When the poll closes: RFC 3339, in UTC. A ballot at this moment is too late. Absent: it closes when somebody
+    closes it.
     """
     time_zone: NotRequired[str]
     """
@@ -281,7 +282,7 @@ class Poll(TypedDict):
 
 class Polls(TypedDict):
     """
-    The polls that there are.
+    A list of polls.
     """
 
     polls: list[Poll]

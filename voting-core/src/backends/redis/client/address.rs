@@ -18,11 +18,11 @@ use crate::backends::{
 /// A server that is down must not delay a voter for longer than this.
 pub(in crate::backends::redis) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After so long without any data, the peer is asked for a sign of life. So a connection that a firewall or a load
+/// After this time without any data, the peer is asked for a sign of life. So a connection that a firewall or a load
 /// balancer has forgotten is noticed before a ballot needs it.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// A peer that receives nothing for so long is considered gone. This is less than the time for an answer: a ballot
+/// A peer that receives nothing for this time is considered gone. This is less than the time for an answer: a ballot
 /// whose outcome the caller was told is unknown must not be sent again after that.
 #[cfg(target_os = "linux")]
 const GONE_AFTER: Duration = Duration::from_secs(4);
@@ -60,7 +60,9 @@ pub(in crate::backends::redis) fn client(
         return wrong(ESCAPES);
     }
     if parse_redis_url(url).is_none() {
-        return wrong("its host or its port is none, as in redis://user:password@host:6379/");
+        return wrong(
+            "its host or its port is not valid; write it like redis://user:password@host:6379/",
+        );
     }
     build(url.into_connection_info()?.set_tcp_settings(tcp()), ca)
 }

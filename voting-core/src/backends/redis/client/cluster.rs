@@ -56,7 +56,7 @@ struct Known {
     generation: u64,
 }
 
-/// What a node says about a command that it has not carried out.
+/// Why a node of the cluster has not carried out a command.
 enum Elsewhere {
     /// The key belongs to this node now.
     Moved(Address),
@@ -253,7 +253,7 @@ impl Cluster {
         let cluster = self.clone();
         tokio::spawn(async move {
             if let Err(error) = cluster.refresh(REFRESH_EVERY).await {
-                tracing::debug!(%error, "the cluster does not say who has what");
+                tracing::debug!(%error, "the cluster does not report its slots");
             }
         });
     }

@@ -244,11 +244,11 @@ pub(in crate::backends::redis) enum NotKept {
     ByReplicas(u16, u16),
     #[error("{CANNOT_WAIT}")]
     CannotWait,
-    #[error("the server does not say whether its replicas have it")]
+    #[error("the server does not report whether its replicas have it")]
     Unknown(#[source] RedisError),
 }
 
-/// What is wrong with a server that has no `WAITAOF`.
+/// The error of a server without `WAITAOF`.
 pub(in crate::backends::redis) const CANNOT_WAIT: &str =
     "it cannot wait for replicas (WAITAOF): that needs Redis 7.2 or later, or Valkey";
 

@@ -124,7 +124,7 @@ impl Sentinels {
                 address::sibling(&self.like, &host, port, self.ca.as_ref())
             }
             (None, Some(error)) => {
-                Err(self.nobody(&format!("no Sentinel says where it is: {error}")))
+                Err(self.nobody(&format!("no Sentinel reports its address: {error}")))
             }
             (None, None) => Err(self.nobody("no Sentinel is named")),
         }
@@ -146,7 +146,8 @@ impl Sentinels {
                 epoch: told.get("config-epoch")?.parse().ok()?,
             })
         };
-        read().ok_or_else(|| self.nobody("a Sentinel has answered with something else"))
+        read()
+            .ok_or_else(|| self.nobody("a Sentinel answered with something that is not an address"))
     }
 
     /// The error for a command that was never sent.

@@ -208,7 +208,7 @@ pub(in crate::backends::redis) fn replicas_in(info: &str) -> (usize, usize) {
 async fn ask_rights(redis: &Redis, server: &Server) -> Result<(), Flaw> {
     let name = server.name();
     let forgotten = forgets(redis, server).await.map_err(|error| {
-        let text = "does not tell what its user `default` may do (ACL DRYRUN)";
+        let text = "does not report what its user `default` may do (ACL DRYRUN)";
         Flaw::unknown(format!("{name} {text}: {error}"))
     })?;
     match forgotten {
@@ -286,7 +286,7 @@ fn no_settings(name: &str, error: &RedisError) -> Flaw {
     );
     if is_refused {
         return Flaw::unknown(format!(
-            "{name} does not tell whether it keeps what it acknowledges: the services' user must be \
+            "{name} does not report whether it keeps what it acknowledges: the services' user must be \
              allowed CONFIG GET; {error}"
         ));
     }

@@ -236,7 +236,10 @@ fn begin_round(redis: &Redis) {
     let redis = redis.clone();
     tokio::spawn(async move {
         if let Err(error) = round(&redis).await {
-            tracing::debug!(error = in_one_line(&error), "cannot look at the cluster");
+            tracing::debug!(
+                error = in_one_line(&error),
+                "cannot read the layout of the cluster"
+            );
         }
     });
 }

@@ -43,21 +43,21 @@ impl Retention {
             Err(error) => {
                 if !std::mem::replace(&mut self.silent, true) {
                     let error = in_one_line(&error);
-                    tracing::warn!(error, "Redis does not say how much memory it has left");
+                    tracing::warn!(error, "Redis does not report its memory");
                 }
                 return from(unix_ms().saturating_sub(kept));
             }
         };
         if allowed == 0 || used <= allowed - allowed / 4 {
             if self.short.remove(&shard) {
-                tracing::info!(%shard, "Redis has memory again");
+                tracing::info!(%shard, "Redis has enough memory again");
             }
             return from(old_ms);
         }
         if self.short.insert(shard) {
             tracing::warn!(
                 %shard, used, allowed,
-                "Redis' memory is short; counted ballots are kept for less than the retention time"
+                "Redis is low on memory; counted ballots are kept for less than the retention time"
             );
         }
         // This removes the older half of the entries. The next look tells whether that was enough.

@@ -84,7 +84,7 @@ impl ShardBackoff {
                 };
                 // For a single server, the caller reports the failure.
                 if self.in_trouble.insert(shard, trouble).is_none() && !self.together {
-                    tracing::warn!(%shard, failure, "a shard is in trouble; trying again");
+                    tracing::warn!(%shard, failure, "cannot read a shard; will retry");
                 }
                 None
             }

@@ -3,10 +3,10 @@
 
 use crate::log::claim::LogEntry;
 
-/// A claim asks each shard for at most so many entries, …
+/// The most entries that a claim asks of each shard, …
 const FEW: usize = 64;
 
-/// … or for so many times the entries of earlier claims, if that is more. Behind a few small entries in the log,
+/// … or this many times the entries of earlier claims, if that is more. Behind a few small entries in the log,
 /// there may be a burst of large ones; to claim thousands of large entries at once would be far too much.
 const GROWTH: usize = 8;
 

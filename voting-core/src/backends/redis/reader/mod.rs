@@ -136,7 +136,7 @@ impl RedisQueue {
             .arg(ids.len());
         if let Err(error) = self.redis.0.connection.ask::<()>(&count).await {
             let error = in_one_line(&error);
-            tracing::error!(error, "they are missing in the count of lost entries");
+            tracing::error!(error, "could not add them to the count of lost entries");
         }
     }
 
@@ -347,7 +347,7 @@ impl BallotQueue for RedisQueue {
             // If the server of a shard is down, its entries are handed out again when it is back. To flush them again
             // changes nothing. The other shards do not wait for it.
             let error = in_one_line(&error);
-            tracing::warn!(error, "entries of a shard in trouble are not acknowledged");
+            tracing::warn!(error, "could not acknowledge entries of a shard");
         }
         // Entries of the other shards stay in `in_hand`. They may come again in a further batch of this consumer, and
         // are counted when that batch is acknowledged.

@@ -60,7 +60,7 @@ fn text(value: &Value) -> Option<&str> {
 }
 
 fn id(value: &Value) -> Result<EntryId, StoreError> {
-    parse_id(text(value).ok_or_else(|| unexpected("an id that is no text"))?)
+    parse_id(text(value).ok_or_else(|| unexpected("an id that is not text"))?)
 }
 
 /// Reads entries, each `[id, [name, value, …]]`.
@@ -105,10 +105,10 @@ fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(),
     Ok(())
 }
 
-/// For a foreign entry, at most so many fields are named, …
+/// The most fields that are named of an entry that another program wrote, …
 const TOLD: usize = 8;
 
-/// … with at most so many bytes of each name.
+/// … and the most bytes of each name.
 const NAME_BYTES: usize = 32;
 
 /// A description of the fields of an entry without a payload.
@@ -177,7 +177,7 @@ pub(in crate::backends::redis) fn taken(
     let mut parts = list(answer)?.into_iter();
     let next = parts.next().as_ref().and_then(text).map(str::to_owned);
     let mut taken = Taken {
-        next: next.ok_or_else(|| unexpected("no place to go on"))?,
+        next: next.ok_or_else(|| unexpected("no id to continue from"))?,
         entries: Vec::new(),
         deleted: Vec::new(),
     };
