@@ -10,7 +10,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use voting_core::{
     Poll, PollId, PollStore, StoreError,
-    backends::sqlite::{OpenError, Sqlite, SqliteOptions},
     model::{
         code::Serial,
         poll::{ChangeTo, CodeChange, CodeRefusal, PollChange},
@@ -18,9 +17,12 @@ use voting_core::{
     },
 };
 use voting_http::export::{CodeFile, CodeFormat};
-use voting_service::{Config, Exit, Kept, SecretError, StoreSettings, announce, resolve_secret};
+use voting_service::{Config, Exit, Kept, SecretError, announce, resolve_secret};
 
-use super::export::{CannotExport, Output, is_all_in_one};
+use super::{
+    export::{CannotExport, Output},
+    target::{self, CannotOpen, Target, is_all_in_one},
+};
 
 /// Who changes codes here, in the audit log.
 const BY: &str = "voting-codes";
@@ -87,15 +89,11 @@ enum Format {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CannotChange {
     #[error(transparent)]
-    Settings(#[from] StoreSettings),
+    Open(#[from] CannotOpen),
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error("codes need the key of the workers and the vote services: set entry_key_file")]
     NoKey,
-    #[error("there is no file {}; set sqlite.path, or postgres.url", .0.display())]
-    NoFile(PathBuf),
-    #[error("stop the all-in-one first, or use its API or its pages")]
-    Open(#[from] OpenError),
     #[error("there is no poll {0}")]
     NoPoll(PollId),
     #[error("poll {0} has no key: it was made without codes, or its voters are forgotten")]
@@ -135,16 +133,15 @@ pub(crate) fn poll_keys(config: &Config) -> Result<Option<PollKeyWrap>, SecretEr
 
 impl Codes {
     pub(crate) async fn run(&self, config: &Config) -> Result<Exit, CannotChange> {
-        let path = &config.sqlite.path;
-        if is_all_in_one(config) && !path.exists() {
-            return Err(CannotChange::NoFile(path.clone()));
-        }
+        let target = Target::of(config)?;
         let keys = poll_keys(config)?.ok_or(CannotChange::NoKey)?;
-        if !is_all_in_one(config) {
-            return self.change(config, &config.postgres()?, &keys).await;
+        match target {
+            Target::Postgres => {
+                let store = target::postgres(config)?;
+                self.change(config, &store, &keys).await
+            }
+            Target::File(path) => self.change(config, &target::file(path)?, &keys).await,
         }
-        let store = Sqlite::open(path, SqliteOptions::default())?;
-        self.change(config, &store, &keys).await
     }
 
     async fn change(

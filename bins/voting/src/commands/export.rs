@@ -17,7 +17,9 @@ use voting_core::{
     store::{AuditLog, audit::AuditNote},
 };
 use voting_http::export::{BallotFile, ExportFormat, tally_file, warning};
-use voting_service::{Config, Exit, Service, StoreSettings};
+use voting_service::{Config, Exit};
+
+use super::target::{self, CannotOpen, Target};
 
 /// Write the tally or the ballots of a poll to a file
 ///
@@ -60,9 +62,7 @@ impl From<Format> for ExportFormat {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CannotExport {
     #[error(transparent)]
-    Settings(#[from] StoreSettings),
-    #[error("there is no file {}; set sqlite.path, or postgres.url", .0.display())]
-    NoFile(PathBuf),
+    Open(#[from] CannotOpen),
     #[error("cannot export poll {0}")]
     Store(PollId, #[source] StoreError),
     #[error("the export is not whole")]
@@ -71,23 +71,15 @@ pub(crate) enum CannotExport {
     Write(String, #[source] io::Error),
 }
 
-/// Whether the settings are those of the all-in-one.
-pub(crate) fn is_all_in_one(config: &Config) -> bool {
-    config.services() == [Service::AllInOne]
-}
-
 impl Export {
     pub(crate) async fn run(&self, config: &Config) -> Result<Exit, CannotExport> {
-        if is_all_in_one(config) {
-            let path = &config.sqlite.path;
-            if !path.exists() {
-                return Err(CannotExport::NoFile(path.clone()));
+        match Target::of(config)? {
+            Target::Postgres => {
+                let store = target::postgres(config)?;
+                self.export(&store, Some(&store)).await
             }
-            let store = SqliteReader::new(path);
-            return self.export(&store, None).await;
+            Target::File(path) => self.export(&SqliteReader::new(path), None).await,
         }
-        let store = config.postgres()?;
-        self.export(&store, Some(&store)).await
     }
 
     async fn export(

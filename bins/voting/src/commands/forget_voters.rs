@@ -1,16 +1,13 @@
 //! `voting forget-voters`: forgets the voters of a final poll.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use voting_core::{
     PollId, PollStore, StoreError,
-    backends::sqlite::{OpenError, Sqlite, SqliteOptions},
     model::poll::{ChangeTo, PollChange},
 };
-use voting_service::{Config, Exit, StoreSettings, announce};
+use voting_service::{Config, Exit, announce};
 
-use super::export::is_all_in_one;
+use super::target::{self, CannotOpen, Target};
 
 /// Who forgets voters here, in the audit log.
 const BY: &str = "voting-forget-voters";
@@ -35,13 +32,9 @@ pub(crate) struct ForgetVoters {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CannotForget {
     #[error(transparent)]
-    Settings(#[from] StoreSettings),
+    Open(#[from] CannotOpen),
     #[error("--confirm is not the id of the poll: {0} or {1}?")]
     Unconfirmed(PollId, PollId),
-    #[error("there is no file {}; set sqlite.path, or postgres.url", .0.display())]
-    NoFile(PathBuf),
-    #[error("stop the all-in-one first, or use its API or its pages")]
-    Open(#[from] OpenError),
     #[error("there is no poll {0}")]
     NoPoll(PollId),
     #[error("cannot forget the voters of poll {0}")]
@@ -54,15 +47,10 @@ impl ForgetVoters {
             let (poll, confirm) = (self.poll.clone(), self.confirm.clone());
             return Err(CannotForget::Unconfirmed(poll, confirm));
         }
-        if !is_all_in_one(config) {
-            return self.forget(&config.postgres()?).await;
+        match Target::of(config)? {
+            Target::Postgres => self.forget(&target::postgres(config)?).await,
+            Target::File(path) => self.forget(&target::file(path)?).await,
         }
-        let path = &config.sqlite.path;
-        if !path.exists() {
-            return Err(CannotForget::NoFile(path.clone()));
-        }
-        self.forget(&Sqlite::open(path, SqliteOptions::default())?)
-            .await
     }
 
     async fn forget(&self, store: &impl PollStore) -> Result<Exit, CannotForget> {

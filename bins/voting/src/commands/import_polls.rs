@@ -15,7 +15,7 @@ use voting_core::{
 };
 use voting_service::{Config, Exit, SecretError, StoreSettings, announce, polls_of_text};
 
-use super::{codes::poll_keys, export::is_all_in_one};
+use super::{codes::poll_keys, target::is_all_in_one};
 
 /// Store the polls of a file
 ///

@@ -9,4 +9,5 @@ pub(crate) mod migrate;
 pub(crate) mod report;
 pub(crate) mod rewind;
 pub(crate) mod settings;
+pub(crate) mod target;
 pub(crate) mod void;

@@ -1,11 +1,8 @@
 //! `voting void`: voids ballots of a poll that is not final, lists the rules by which they are, and undoes them.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use voting_core::{
     Poll, PollId, PollStore, StoreError, TallyStore,
-    backends::sqlite::{OpenError, Sqlite, SqliteOptions},
     model::{
         code::Serial,
         moment::Moment,
@@ -16,9 +13,12 @@ use voting_core::{
         poll_key::{PollKeyError, PollKeyWrap},
     },
 };
-use voting_service::{Config, Exit, SecretError, StoreSettings, announce};
+use voting_service::{Config, Exit, SecretError, announce};
 
-use super::{codes::poll_keys, export::is_all_in_one};
+use super::{
+    codes::poll_keys,
+    target::{self, CannotOpen, Target},
+};
 
 /// Who voids ballots here, in the audit log.
 const BY: &str = "voting-void";
@@ -69,17 +69,13 @@ pub(crate) struct Void {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CannotVoid {
     #[error(transparent)]
-    Settings(#[from] StoreSettings),
+    Open(#[from] CannotOpen),
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error("say why with --reason")]
     NoReason,
     #[error("the reason cannot be taken: {0}")]
     Reason(#[from] BadText),
-    #[error("there is no file {}; set sqlite.path, or postgres.url", .0.display())]
-    NoFile(PathBuf),
-    #[error("stop the all-in-one first, or use its API or its pages")]
-    Open(#[from] OpenError),
     #[error("there is no poll {0}")]
     NoPoll(PollId),
     #[error("poll {0} has no codes that are revoked")]
@@ -94,19 +90,16 @@ pub(crate) enum CannotVoid {
 
 impl Void {
     pub(crate) async fn run(&self, config: &Config) -> Result<Exit, CannotVoid> {
-        let path = &config.sqlite.path;
-        if is_all_in_one(config) && !path.exists() {
-            return Err(CannotVoid::NoFile(path.clone()));
-        }
+        let target = Target::of(config)?;
         let keys = match self.names_codes() {
             true => poll_keys(config)?,
             false => None,
         };
-        if !is_all_in_one(config) {
-            return self.change(&config.postgres()?, keys.as_ref()).await;
+        let keys = keys.as_ref();
+        match target {
+            Target::Postgres => self.change(&target::postgres(config)?, keys).await,
+            Target::File(path) => self.change(&target::file(path)?, keys).await,
         }
-        let store = Sqlite::open(path, SqliteOptions::default())?;
-        self.change(&store, keys.as_ref()).await
     }
 
     fn names_codes(&self) -> bool {
