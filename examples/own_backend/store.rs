@@ -384,21 +384,25 @@ impl Tables {
         self.audit_log.push(AuditEntry { number, at, note });
     }
 
-    fn tell(&mut self, mark: &Mark, event: &NewEvent) -> bool {
+    fn add_if_news(&mut self, mark: &Mark, event: &NewEvent) -> bool {
         let now = Moment::now();
         let last = self.marks.get(&mark.name);
         let last = last.map(|(value, at, _)| (value.as_str(), *at));
-        let (news, told_at) = (mark.news(last, now), last.map(|(_, at)| at));
-        let is_told = news == News::Told;
+        let (news, added_at) = (mark.news(last, now), last.map(|(_, at)| at));
+        let is_added = news == News::Added;
         if news != News::None {
-            let at = if is_told { now } else { told_at.unwrap_or(now) };
+            let at = if is_added {
+                now
+            } else {
+                added_at.unwrap_or(now)
+            };
             let noted = (mark.value.clone(), at, event.poll.clone());
             self.marks.insert(mark.name.clone(), noted);
         }
-        if is_told {
+        if is_added {
             self.add_event(event.clone());
         }
-        is_told
+        is_added
     }
 
     fn add_event(&mut self, what: NewEvent) {
@@ -457,7 +461,7 @@ impl PollStore for OwnBackend {
             }
         }
         if let Some((mark, event)) = opening {
-            tables.tell(&mark, &event);
+            tables.add_if_news(&mark, &event);
         }
         for event in events {
             tables.add_event(event);
@@ -515,14 +519,14 @@ impl EventStore for OwnBackend {
         })
     }
 
-    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+    async fn add_event(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         let mut tables = self.tables();
         if let Some(poll) = &event.poll
-            && !events::is_told_of(tables.row(poll).map(|row| &row.poll))
+            && !events::takes_events(tables.row(poll).map(|row| &row.poll))
         {
             return Ok(false);
         }
-        Ok(tables.tell(mark, event))
+        Ok(tables.add_if_news(mark, event))
     }
 
     async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {

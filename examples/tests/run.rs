@@ -104,8 +104,8 @@ fn publish_tells_each_result() {
 
 #[test]
 fn timed_counts_what_it_times() {
-    let told = output(env!("CARGO_BIN_EXE_timed"));
-    assert!(told.starts_with("3 ballots counted\n"), "{told}");
+    let reported = output(env!("CARGO_BIN_EXE_timed"));
+    assert!(reported.starts_with("3 ballots counted\n"), "{reported}");
 }
 
 /// Asks as a browser does that has signed in, or has not.
@@ -175,11 +175,11 @@ fn axum_counts_each_user_once_and_nobody_else() {
     let deadline = Instant::now() + Duration::from_secs(20);
     let tally = format!("{root}results/v1/polls/venue/tally");
     loop {
-        let told = get(&tally);
-        if told.contains(r#""voters":2"#) && told.matches(r#""votes":1"#).count() == 2 {
+        let reported = get(&tally);
+        if reported.contains(r#""voters":2"#) && reported.matches(r#""votes":1"#).count() == 2 {
             break;
         }
-        assert!(Instant::now() < deadline, "{told}");
+        assert!(Instant::now() < deadline, "{reported}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

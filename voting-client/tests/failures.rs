@@ -92,7 +92,7 @@ async fn what_is_not_known_is_not_called_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_as_one() {
+async fn a_refusal_is_reported_as_one() {
     let not_stored = problem(503, "not-stored");
     for (sent, kind) in [
         (vec![problem(409, "poll-closed")], "poll-closed"),

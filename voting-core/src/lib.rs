@@ -35,6 +35,10 @@ pub use store::{
 };
 pub use voting::{Voting, VotingError};
 
+/// [`BallotExport::new`](store::export::BallotExport::new) takes this type.
+#[doc(no_inline)]
+pub use tokio_util::sync::CancellationToken;
+
 /// What the traits of this crate are written with; an implementation needs it.
 #[doc(no_inline)]
 pub use async_trait::async_trait;

@@ -114,7 +114,7 @@ async fn the_same_runs_over_redis_and_postgres() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_vote_is_told_by_its_kind() {
+async fn what_is_wrong_with_a_vote_is_reported_by_its_kind() {
     let voting = Voting::embedded(Memory::default())
         .start()
         .await
@@ -210,7 +210,7 @@ async fn a_rule_of_the_applications_own_decides_in_the_worker_too() {
 }
 
 #[tokio::test]
-async fn a_hook_is_told_by_how_much_each_tally_moved() {
+async fn a_hook_is_reported_by_how_much_each_tally_moved() {
     /// A poll, its new voters, and how the votes of its options moved.
     type Move = (String, u64, Vec<(usize, i64)>);
     let told: Arc<Mutex<Vec<Move>>> = Arc::default();

@@ -17,7 +17,7 @@ use voting_core::{
     },
     pipeline::{
         follow::{FollowError, follow},
-        tell::{TellOptions, tell},
+        observe::{ObserveOptions, observe},
     },
     store::{EventStore, events::Event},
 };
@@ -47,7 +47,7 @@ fn later(seconds: u64) -> Moment {
 }
 
 #[tokio::test]
-async fn what_no_change_says_is_told_once() {
+async fn what_no_change_says_is_reported_once() {
     let memory = Memory::default();
     let voting = Voting::embedded(memory.clone())
         .start()
@@ -83,17 +83,17 @@ async fn what_no_change_says_is_told_once() {
     voting_core::BallotLog::append(&memory, voting_core::model::position::ShardId(0), poison)
         .await
         .expect("appended");
-    let (queue, options) = (memory.queue(), TellOptions::default());
-    let look = async |now| tell(&memory, &queue, &options, now).await.expect("told");
+    let (queue, options) = (memory.queue(), ObserveOptions::default());
+    let look = async |now| observe(&memory, &queue, &options, now).await.expect("told");
     look(Moment::now()).await;
     look(Moment::now()).await;
-    let told = memory.events(before, 99).await.expect("events").list;
+    let added = memory.events(before, 99).await.expect("events").list;
     // The teller of the system may have told of the votes before it ended.
-    let told: Vec<_> = kinds(&told)
+    let added: Vec<_> = kinds(&added)
         .into_iter()
         .filter(|(kind, _)| *kind != "tally.changed")
         .collect();
-    assert!(told.is_empty(), "{told:?}");
+    assert!(added.is_empty(), "{added:?}");
     for _ in 0..2 {
         look(later(200)).await;
     }

@@ -106,7 +106,7 @@ async fn a_caller_who_no_longer_waits_stops_the_sorting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_works_behind_a_pooler_and_a_lost_connection_is_told() {
+async fn an_export_works_behind_a_pooler_and_a_lost_connection_is_reported() {
     let server = PostgresServer::start();
     let url = server.database("voting");
     let pooler = PgBouncer::start(&server, "transaction");

@@ -61,7 +61,7 @@ async fn of_several_servers_the_one_that_takes_writes_is_used() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_standbys_alone_it_is_told_that_they_take_no_writes() {
+async fn of_standbys_alone_it_is_reported_that_they_take_no_writes() {
     let (mut primary, standby, _) = pair().await;
     let other = primary.standby();
     primary.kill_at_once();

@@ -492,7 +492,7 @@ async fn granting_again_mends_the_rights() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_may_not_make_roles_is_told() {
+async fn a_login_that_may_not_make_roles_is_reported() {
     let database = Database::new();
     database.with_poll().await;
     let plain = connect(&database.login(Some("pg_read_all_data")));

@@ -260,7 +260,7 @@ fn who_tries_codes_waits_and_a_right_one_is_taken_nevertheless() {
 }
 
 #[test]
-fn eligibility_is_told_by_code_and_by_cookie() {
+fn eligibility_is_reported_by_code_and_by_cookie() {
     let board = Board::start(1);
     let asked = |poll: &str, headers: &[(&str, &str)]| {
         get(

@@ -170,7 +170,7 @@ fn a_stream_goes_on_where_its_reader_was() {
 }
 
 #[test]
-fn what_is_told_by_comparing_comes_as_an_event_too() {
+fn what_is_reported_by_comparing_comes_as_an_event_too() {
     let services = Services::start();
     let newest = ask(&services, "").json()["newest"]
         .as_u64()
@@ -187,8 +187,8 @@ fn what_is_told_by_comparing_comes_as_an_event_too() {
         poll: None,
         data: "{\"pending\":7,\"waits_ms\":61000}".to_owned(),
     };
-    let told = services.block_on(services.memory.tell(&mark, &event));
-    assert!(told.expect("an answer"));
+    let added = services.block_on(services.memory.add_event(&mark, &event));
+    assert!(added.expect("an answer"));
     let events = ask(&services, &format!("?after={newest}")).json();
     assert_eq!(types(&events), ["count.behind"]);
     assert_eq!(events["events"][0]["data"]["pending"], 7);

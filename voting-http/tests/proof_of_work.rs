@@ -213,7 +213,7 @@ fn who_only_took_a_vote_back_is_asked_all_the_same() {
 }
 
 #[test]
-fn a_line_that_is_full_is_told_to_whoever_comes_next() {
+fn a_line_that_is_full_is_reported_to_whoever_comes_next() {
     let services = crowded(Duration::from_secs(20));
     let mut last = 0;
     for _ in 0..11 {

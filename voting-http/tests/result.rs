@@ -238,7 +238,7 @@ fn assert_stalled(event: &Event, begun: time::OffsetDateTime) {
 }
 
 #[test]
-fn in_place_of_a_hidden_result_it_is_told_that_the_count_cannot_be_read() {
+fn in_place_of_a_hidden_result_it_is_reported_that_the_count_cannot_be_read() {
     let (services, store) = in_trouble();
     let mut settings = PollSettings::default();
     settings.results = ShowResults::AfterClose;
@@ -269,7 +269,7 @@ fn in_place_of_a_hidden_result_it_is_told_that_the_count_cannot_be_read() {
 }
 
 #[test]
-fn viewers_are_told_when_the_tally_cannot_be_read_and_since_when() {
+fn viewers_are_reported_when_the_tally_cannot_be_read_and_since_when() {
     let (services, store) = in_trouble();
     let page = || get(&services.result, &[BROWSER]);
     let mut program = events(&services.result, EVENTS);
@@ -661,7 +661,7 @@ fn rows_are_sorted_cut_and_searched_without_scripts() {
 }
 
 #[test]
-fn how_the_votes_grew_is_told_and_drawn() {
+fn how_the_votes_grew_is_reported_and_drawn() {
     let services = Services::start();
     let api = format!("{}/v1/polls/cats-vs-dogs/history", services.result);
     let none = get(&api, &[]).json();

@@ -132,7 +132,7 @@ fn the_votes_of_a_span_are_voided_and_count_again() {
 }
 
 #[test]
-fn what_cannot_be_voided_is_told() {
+fn what_cannot_be_voided_is_reported() {
     let services = Services::start();
     let span = |from: &str, until: &str| json!({"reason": "Why", "from": from, "until": until});
     let (past, then) = ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00");
@@ -252,7 +252,7 @@ fn the_votes_of_revoked_codes_are_voided() {
 }
 
 #[test]
-fn the_minutes_in_which_voters_came_are_told() {
+fn the_minutes_in_which_voters_came_are_reported() {
     let browser = Browser::signed_in();
     let services = &browser.services;
     let path = format!("{POLL}/new-voters");

@@ -24,11 +24,11 @@ pub use self::{
     args::LoadArgs,
     casting::load::{Load, StartError},
     checking::{
-        check::{check, check_telling},
+        check::{check, check_with},
         error::CheckError,
         sources::{Before, Sources},
         step::Step,
-        store::Told,
+        store::Recorded,
         verdict::Verdict,
     },
     counts::Counts,

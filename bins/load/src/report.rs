@@ -181,18 +181,18 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
             "{unopened} receipts were not opened, since --secret-file is not set: the order of each voter's acknowledgements was not checked, nor whether each receipt belongs to its voter"
         )?;
     }
-    match verdict.told {
-        Some(told) if verdict.others => writeln!(
+    match verdict.recorded {
+        Some(recorded) if verdict.others => writeln!(
             f,
-            "the store recorded {told} ballots, among them those of others in other polls"
+            "the store recorded {recorded} ballots, among them those of others in other polls"
         )?,
-        Some(told) => writeln!(f, "the store recorded {told} ballots")?,
+        Some(recorded) => writeln!(f, "the store recorded {recorded} ballots")?,
         None => {}
     }
     // Numbers that were not added up or not checked are not reported.
     let disordered = (verdict.receipts_unopened == 0).then_some(verdict.counts.disordered);
-    let unaccounted = verdict.told.map(|_| verdict.unaccounted);
-    let excess = verdict.told.filter(|_| !verdict.others);
+    let unaccounted = verdict.recorded.map(|_| verdict.unaccounted);
+    let excess = verdict.recorded.filter(|_| !verdict.others);
     let excess = excess.map(|_| verdict.excess);
     for (name, number) in [
         ("counted", Some(verdict.counted)),
@@ -228,7 +228,7 @@ fn write_verdict(f: &mut fmt::Formatter<'_>, verdict: &Verdict) -> fmt::Result {
         verdict.looked_at, verdict.voters_acknowledged
     );
     // Only the store shows whether replaced ballots were stored.
-    if verdict.told.is_some() && !verdict.others {
+    if verdict.recorded.is_some() && !verdict.others {
         writeln!(f, "Each acknowledged ballot counts, once: {looked_at}.")
     } else {
         writeln!(f, "Nothing is wrong: {looked_at}.")

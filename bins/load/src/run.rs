@@ -7,7 +7,7 @@ use voting_signals::StopSignals;
 use crate::{
     args::{InvalidArgs, LoadArgs},
     casting::load::{Load, StartError},
-    checking::{check::check_telling, error::CheckError},
+    checking::{check::check_with, error::CheckError},
     plan::Plan,
     progress::Progress,
     report::{Outcome, Report},
@@ -106,8 +106,8 @@ async fn cast_and_check(args: &LoadArgs) -> Result<Report, RunError> {
     let verdict = match &sources {
         Some(sources) => {
             progress.say("checking".to_owned());
-            let tell = |step| progress.step(step);
-            let verdict = signals.or(check_telling(&history, sources, &tell)).await;
+            let on_step = |step| progress.step(step);
+            let verdict = signals.or(check_with(&history, sources, &on_step)).await;
             // The counts are reported even without a verdict.
             Some(match verdict {
                 Some(verdict) => verdict.map_err(|error| in_full(&error)),

@@ -9,7 +9,7 @@ use support::{
     liar::{Deed, Liar, Shifted},
     run, tamper,
 };
-use voting_load::{Load, Pace, Plan, Secret, Sources, Step, Verdict, check, check_telling};
+use voting_load::{Load, Pace, Plan, Secret, Sources, Step, Verdict, check, check_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_wrong_with_a_pipeline_that_works() {
@@ -288,7 +288,7 @@ async fn a_replaced_ballot_that_was_not_stored_is_found() {
     let verdict = check(&history, &sources).await.expect("a verdict");
     assert!(!verdict.is_clean(), "{verdict:?}");
     assert_eq!((verdict.unaccounted, verdict.lost), (3, 0), "{verdict:?}");
-    assert_eq!((verdict.superseded, verdict.told), (96, Some(97)));
+    assert_eq!((verdict.superseded, verdict.recorded), (96, Some(97)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -361,13 +361,13 @@ async fn what_comes_late_is_seen() {
         ..services.sources(Some(&url))
     };
     let (rests, mut resting) = tokio::sync::mpsc::unbounded_channel();
-    let tell = move |step| {
+    let on_step = move |step| {
         if step == Step::Resting {
             let _ = rests.send(());
         }
     };
     // Nobody waits for a report once the check is over.
-    let checked = async move { check_telling(&history, &sources, &tell).await };
+    let checked = async move { check_with(&history, &sources, &on_step).await };
     let late = async {
         resting.recv().await.expect("it rests");
         let sql = "UPDATE ballots SET choices = 3 - choices, ms = ms - 1
@@ -408,11 +408,11 @@ async fn an_older_ballot_that_still_counts_may_yet_be_replaced() {
         patience: Duration::from_secs(5),
         ..services.sources(None)
     };
-    let (told, mut asked) = tokio::sync::mpsc::unbounded_channel();
-    let tell = move |step| {
-        let _ = told.send(step);
+    let (recorded, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let on_step = move |step| {
+        let _ = recorded.send(step);
     };
-    let checked = async move { check_telling(&history, &sources, &tell).await };
+    let checked = async move { check_with(&history, &sources, &on_step).await };
     let goes_on = async {
         while let Some(step) = asked.recv().await {
             if matches!(step, Step::Replaced { of: 1, .. }) {

@@ -102,7 +102,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
 
     let voting = Voting::embedded(store.clone())
         .worker_options(config.worker_options())
-        .telling(config.tell_options());
+        .observing(config.event_options());
     let voting = voting
         .poll_keys(poll_keys.clone())
         .voter_pseudonyms(config.voter_pseudonyms);
@@ -167,7 +167,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
             never = keep_clearing(voting.polls(), config.kept_days(), RETENTION_ROUND) => {
                 match never {}
             }
-            never = webhooks.keep_sending(config.tell_options().kept) => match never {},
+            never = webhooks.keep_sending(config.event_options().kept) => match never {},
             exit = worker.ended() => {
                 tracing::error!(?exit, "the worker ended unexpectedly");
                 Exit::Failed

@@ -27,7 +27,7 @@ fn healthy() -> Deployment {
 }
 
 #[test]
-fn an_entry_key_that_is_needed_and_not_here_is_a_failure_and_one_that_is_not_needed_is_told() {
+fn an_entry_key_that_is_needed_and_not_here_is_a_failure_and_one_that_is_not_needed_is_reported() {
     let mut deployment = healthy();
     let key = SecretKey::new(SECRETS[1]).expect("a key");
     let id = EntryKeys::id_of(&key);
@@ -106,7 +106,7 @@ fn of_a_healthy_deployment_nothing_is_wrong() {
 }
 
 #[test]
-fn an_upgrade_that_is_not_finished_is_told() {
+fn an_upgrade_that_is_not_finished_is_reported() {
     let deployment = healthy();
     deployment.sql("UPDATE upgrades SET finished = 2");
     let told = deployment.doctor(&[]);
@@ -145,7 +145,7 @@ fn it_changes_nothing() {
 }
 
 #[test]
-fn a_redis_that_can_lose_ballots_is_told() {
+fn a_redis_that_can_lose_ballots_is_reported() {
     let mut deployment = healthy();
     deployment
         .redis
@@ -170,7 +170,7 @@ fn a_redis_that_can_lose_ballots_is_told() {
 }
 
 #[test]
-fn a_pooler_that_changes_sessions_is_told() {
+fn a_pooler_that_changes_sessions_is_reported() {
     let postgres = PostgresServer::start();
     let deployment = Deployment::on(&postgres, RedisServer::start());
     deployment.step();
@@ -192,7 +192,7 @@ fn a_pooler_that_changes_sessions_is_told() {
 }
 
 #[test]
-fn a_user_with_too_few_rights_is_told() {
+fn a_user_with_too_few_rights_is_reported() {
     let mut deployment = healthy();
     let password = SECRETS[2].replace(' ', "%20");
     let user = |name: &str, rights: &[&str]| {
@@ -316,7 +316,7 @@ fn a_user_with_the_rights_that_are_advised_can_vote_count_and_close() {
 }
 
 #[test]
-fn a_redis_without_room_or_with_trouble_on_its_disk_is_told() {
+fn a_redis_without_room_or_with_trouble_on_its_disk_is_reported() {
     let deployment = healthy();
     let redis = &deployment.redis;
     // This makes the rewrite slow enough to be interrupted.
@@ -430,7 +430,7 @@ fn a_postgres_that_forgets_or_is_away_does_not_stop_the_other_checks() {
 }
 
 #[test]
-fn a_redis_without_room_for_clients_is_told() {
+fn a_redis_without_room_for_clients_is_reported() {
     let redis = RedisServer::start_with(&["--maxclients", "30"]);
     let postgres = PostgresServer::start();
     let deployment = Deployment::on(&postgres, redis);
@@ -474,7 +474,7 @@ fn a_standby_is_no_place_for_a_worker_and_one_for_results() {
 }
 
 #[test]
-fn tables_of_another_version_are_told() {
+fn tables_of_another_version_are_reported() {
     let deployment = healthy();
     let version = |statement: &str| {
         deployment.sql(statement);
@@ -505,7 +505,7 @@ fn tables_of_another_version_are_told() {
 }
 
 #[test]
-fn a_login_with_too_few_or_too_many_rights_is_told() {
+fn a_login_with_too_few_or_too_many_rights_is_reported() {
     let mut deployment = healthy();
     let worker = deployment.settings.clone();
     deployment.set("VOTING_POSTGRES__URL", &deployment.result_login());
@@ -551,7 +551,7 @@ fn a_login_with_too_few_or_too_many_rights_is_told() {
 }
 
 #[test]
-fn a_worker_that_died_with_entries_in_hand_is_told() {
+fn a_worker_that_died_with_entries_in_hand_is_reported() {
     let mut deployment = healthy();
     deployment.stop_worker();
     deployment.cast(10);
@@ -589,7 +589,7 @@ fn a_worker_that_died_with_entries_in_hand_is_told() {
 }
 
 #[test]
-fn ids_that_fall_behind_the_store_are_told() {
+fn ids_that_fall_behind_the_store_are_reported() {
     let mut deployment = healthy();
     deployment.stop_worker();
     let later = (Instant::now(), 4_000_000_000_000_u64);
@@ -609,7 +609,7 @@ fn ids_that_fall_behind_the_store_are_told() {
 }
 
 #[test]
-fn lost_and_missing_ballots_are_told() {
+fn lost_and_missing_ballots_are_reported() {
     let mut deployment = healthy();
     let redis = &deployment.redis;
     redis.command(&["HSET", "voting:{1}:stats", "lost", "3"]);
@@ -681,7 +681,7 @@ fn lost_and_missing_ballots_are_told() {
 }
 
 #[test]
-fn polls_that_are_stuck_or_not_published_are_told() {
+fn polls_that_are_stuck_or_not_published_are_reported() {
     let mut deployment = healthy();
     deployment.stop_worker();
     deployment.sql(r#"UPDATE polls SET state = '{"state":"closing","seals":[]}'"#);
@@ -707,7 +707,7 @@ fn polls_that_are_stuck_or_not_published_are_told() {
 }
 
 #[test]
-fn settings_and_secrets_that_are_wrong_are_told() {
+fn settings_and_secrets_that_are_wrong_are_reported() {
     let mut deployment = healthy();
     let good = deployment.settings.clone();
     deployment.set("VOTING_REDIS__SHARDS", "5");
@@ -800,7 +800,7 @@ fn settings_and_secrets_that_are_wrong_are_told() {
 }
 
 #[test]
-fn a_secret_that_is_not_the_logs_is_told() {
+fn a_secret_that_is_not_the_logs_is_reported() {
     let deployment = healthy();
     let hold = |text: &str| deployment.redis.command(&["SET", "voting:secrets", text]);
     let ours = SecretKey::new(SECRETS[0]).expect("a secret").fingerprint();
@@ -896,7 +896,7 @@ fn encrypted(authority: &Authority) -> Told {
 }
 
 #[test]
-fn a_certificate_that_has_expired_or_is_about_to_is_told() {
+fn a_certificate_that_has_expired_or_is_about_to_is_reported() {
     let expired = encrypted(&Authority::new().with_days(-90, -3));
     let early = encrypted(&Authority::new().with_days(3, 90));
     let other = encrypted(&Authority::new().with_name("elsewhere.example"));
@@ -1014,7 +1014,7 @@ fn a_postgres_that_refuses_says_why_and_the_cure_is_for_that() {
 }
 
 #[test]
-fn a_wrong_password_is_told() {
+fn a_wrong_password_is_reported() {
     let authority = Authority::new();
     let postgres = PostgresServer::start_encrypted(&authority);
     let url = postgres.url("postgres").replace("pass%20word", "wrong");
@@ -1064,7 +1064,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_postgres_whose_disk_is_full_is_told() {
+fn a_postgres_whose_disk_is_full_is_reported() {
     let Some(disk) = SmallDisk::mount() else {
         eprintln!("not tried: this user may not mount a small disk");
         return;

@@ -43,7 +43,7 @@ fn the_doctor_looks_at_the_provider_of_hosts() {
 }
 
 #[test]
-fn a_person_signs_in_and_a_provider_that_does_not_answer_is_told_within_seconds() {
+fn a_person_signs_in_and_a_provider_that_does_not_answer_is_reported_within_seconds() {
     let folder = tempfile::tempdir().expect("a folder");
     let provider = IdentityProvider::start("127.0.0.1");
     provider.leads_back_to("http://hosts.test/sign-in/back");

@@ -784,7 +784,7 @@ fn where_few_files_may_be_open_there_are_fewer_connections_and_votes_get_through
 }
 
 #[test]
-fn votes_that_a_proxy_makes_look_strange_are_told_in_the_log() {
+fn votes_that_a_proxy_makes_look_strange_are_reported_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let voting = Voting::start_as(folder.path(), &mut limited(folder.path(), "-Sn 1024", &log));

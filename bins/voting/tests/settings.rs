@@ -317,7 +317,7 @@ fn values_are_trimmed_and_empty_ones_are_as_unset() {
 }
 
 #[test]
-fn an_address_to_listen_on_may_have_a_name_and_is_told_how_to_be_written() {
+fn an_address_to_listen_on_may_have_a_name_and_is_reported_how_to_be_written() {
     with("VOTING_VOTE__LISTEN", "localhost:8080").ended(0);
     for (listen, hint) in [
         (":8080", "0.0.0.0:8080 for all its addresses"),
@@ -441,7 +441,7 @@ fn how_postgres_is_encrypted_is_taken_as_it_is_meant_or_refused() {
 }
 
 #[test]
-fn a_fault_in_a_poll_is_told_with_the_poll_the_field_and_the_file() {
+fn a_fault_in_a_poll_is_reported_with_the_poll_the_field_and_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("voting.toml");
     let path = file.to_str().unwrap();

@@ -210,7 +210,12 @@ impl Days {
             poll: None,
             data: "{}".to_owned(),
         };
-        assert!(self.store.tell(&mark, &event).await.expect("an answer"));
+        assert!(
+            self.store
+                .add_event(&mark, &event)
+                .await
+                .expect("an answer")
+        );
     }
 
     /// Sends what is due for as long as the clock goes on by so much, in steps of so much.

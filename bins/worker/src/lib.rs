@@ -10,7 +10,8 @@ use voting_core::{
     BallotQueue, Worker, WorkerOptions,
     error::in_one_line,
     pipeline::{
-        coordinator::Coordinator, retention::keep_clearing, tell::keep_telling, worker::WorkerExit,
+        coordinator::Coordinator, observe::keep_observing, retention::keep_clearing,
+        worker::WorkerExit,
     },
 };
 use voting_http::OperatorService;
@@ -88,7 +89,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
     }
     let sending = async {
         match webhooks {
-            Some(webhooks) => webhooks.keep_sending(config.tell_options().kept).await,
+            Some(webhooks) => webhooks.keep_sending(config.event_options().kept).await,
             None => pending().await,
         }
     };
@@ -125,7 +126,7 @@ pub async fn run(config: Config, stop: StopOn) -> Result<Exit, StartError> {
             never = keep_clearing(coordinator.polls(), config.kept_days(), RETENTION_ROUND) => {
                 match never {}
             }
-            never = keep_telling(postgres.clone(), queue.clone(), config.tell_options()) => {
+            never = keep_observing(postgres.clone(), queue.clone(), config.event_options()) => {
                 match never {}
             }
             never = sending => match never {},

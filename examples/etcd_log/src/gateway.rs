@@ -170,10 +170,10 @@ impl Gateway {
                 line.push(*byte);
                 if *byte == b'\n' {
                     // The first line says that the watch is there. Any other is news, also that it is not any more.
-                    let told: Value = serde_json::from_slice(&line).unwrap_or_default();
-                    let only_made = told["result"]["created"] == true
-                        && told["result"]["canceled"] != true
-                        && told["result"]["events"].is_null();
+                    let reply: Value = serde_json::from_slice(&line).unwrap_or_default();
+                    let only_made = reply["result"]["created"] == true
+                        && reply["result"]["canceled"] != true
+                        && reply["result"]["events"].is_null();
                     if !only_made {
                         return Ok(());
                     }

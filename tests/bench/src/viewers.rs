@@ -39,8 +39,8 @@ pub(crate) fn measure(programs: &Programs, runtime: &Runtime, viewers: usize, se
     let set = "INSERT INTO turnouts VALUES ($1, 0, 1, 1) ON CONFLICT (poll, stripe)
                DO UPDATE SET voters = turnouts.voters + 1, version = turnouts.version + 1";
     let idle = memory(id);
-    let (told, mut hears) = mpsc::unbounded_channel();
-    runtime.block_on(gather(&result, viewers, &told));
+    let (reported, mut hears) = mpsc::unbounded_channel();
+    runtime.block_on(gather(&result, viewers, &reported));
     let count = |hears: &mut mpsc::UnboundedReceiver<Instant>| {
         runtime.block_on(async {
             let mut last = Instant::now();
@@ -158,7 +158,7 @@ impl Look {
 }
 
 /// Opens the streams; each tells when it hears an event.
-async fn gather(result: &Service, viewers: usize, told: &mpsc::UnboundedSender<Instant>) {
+async fn gather(result: &Service, viewers: usize, reported: &mpsc::UnboundedSender<Instant>) {
     let address = result.url.trim_start_matches("http://").to_owned();
     let path = "/v1/polls/cats-vs-dogs/tally/events";
     let request: Arc<str> = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").into();
@@ -166,7 +166,8 @@ async fn gather(result: &Service, viewers: usize, told: &mpsc::UnboundedSender<I
     let at_once = Arc::new(Semaphore::new(64));
     for _ in 0..viewers {
         let place = Arc::clone(&at_once).acquire_owned().await.expect("open");
-        let (address, request, told) = (address.clone(), Arc::clone(&request), told.clone());
+        let (address, request, reported) =
+            (address.clone(), Arc::clone(&request), reported.clone());
         tokio::spawn(async move {
             let mut stream = TcpStream::connect(address).await.expect("connected");
             stream.write_all(request.as_bytes()).await.expect("sent");
@@ -177,7 +178,7 @@ async fn gather(result: &Service, viewers: usize, told: &mpsc::UnboundedSender<I
                 // An event is one write.
                 if piece[..read].windows(6).any(|part| part == b"data: ") {
                     place = None;
-                    if told.send(at).is_err() {
+                    if reported.send(at).is_err() {
                         break;
                     }
                 }

@@ -149,7 +149,7 @@ fn a_log_and_a_database_of_before_are_counted_on_and_their_receipts_are_read() {
         (&tally["voters"], &tally["options"][1]["votes"]) == (&4.into(), &4.into())
     });
 
-    // Programs of before may be at work beside these. What they write is read.
+    // Programs of an earlier version may run beside these. What they write is read.
     let sql = |statement: &str| {
         let done = PostgresServer::sql(&deployment.database, statement);
         done.expect("done")

@@ -147,7 +147,7 @@ fn metrics(url: &str) -> String {
 }
 
 #[test]
-fn all_that_is_asked_for_is_told() {
+fn all_that_is_asked_for_is_reported() {
     let mut deployment = Deployment::new();
     // One that can be full.
     deployment.redis = RedisServer::start_with(&["--maxmemory", "200mb"]);

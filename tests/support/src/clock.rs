@@ -99,8 +99,8 @@ mod tests {
     fn now(clock: &Clock) -> Duration {
         let mut date = Command::new("date");
         clock.give_to(date.arg("+%s.%N").stderr(Stdio::inherit()));
-        let told = String::from_utf8(date.output().expect("date is there").stdout);
-        let seconds: f64 = told.expect("a text").trim().parse().expect("a number");
+        let reported = String::from_utf8(date.output().expect("date is there").stdout);
+        let seconds: f64 = reported.expect("a text").trim().parse().expect("a number");
         Duration::from_secs_f64(seconds)
     }
 
@@ -114,13 +114,13 @@ mod tests {
                     .duration_since(UNIX_EPOCH)
                     .expect("after 1970")
             };
-            let (before, told, after) = (real(), now(&clock), real());
-            let told = told.as_micros() as i128 - i128::from(shift) * 1_000;
+            let (before, reported, after) = (real(), now(&clock), real());
+            let reported = reported.as_micros() as i128 - i128::from(shift) * 1_000;
             // Half a second is more than the rounding, and less than what a wrong sign would make of most shifts.
             let (before, after) = (before.as_micros() as i128, after.as_micros() as i128);
             assert!(
-                before - 500 <= told && told <= after + 500,
-                "{shift}: {told} {before}"
+                before - 500 <= reported && reported <= after + 500,
+                "{shift}: {reported} {before}"
             );
         }
     }

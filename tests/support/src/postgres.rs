@@ -154,7 +154,7 @@ impl PostgresServer {
     pub fn start_encrypted(authority: &Authority) -> Self {
         let mut postgres = Self::start();
         let set = format!("ALTER USER postgres PASSWORD '{PASSWORD}'");
-        let told = Command::new(programs().join("psql"))
+        let reported = Command::new(programs().join("psql"))
             .args([
                 "-U",
                 "postgres",
@@ -166,7 +166,7 @@ impl PostgresServer {
             ])
             .arg(postgres.folder.path())
             .output();
-        succeeded(&told.expect("psql is there"));
+        succeeded(&reported.expect("psql is there"));
         postgres.stop();
         let data = postgres.data();
         let identity = authority.vouch(&data);

@@ -45,9 +45,9 @@ impl ReplicatedRedis {
         // Each has to know of the replicas and of the others, before one of them may take over.
         for (port, _) in &all.sentinels {
             await_that("the Sentinels know each other", || {
-                let told = ask(*port, &["SENTINEL", "MASTER", MASTER]);
+                let reported = ask(*port, &["SENTINEL", "MASTER", MASTER]);
                 let value = |name: &str| {
-                    let mut lines = told.lines().skip_while(|line| *line != name);
+                    let mut lines = reported.lines().skip_while(|line| *line != name);
                     lines.nth(1).map(str::to_owned)
                 };
                 value("num-slaves") == Some(replicas.to_string())
@@ -116,11 +116,11 @@ impl ReplicatedRedis {
     pub fn taken_over_from(&self, lost: usize) -> usize {
         let port = self.servers[lost].port();
         await_some("a replica takes over", || {
-            let told = ask(
+            let reported = ask(
                 self.sentinels[0].0,
                 &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER],
             );
-            let now: u16 = told.lines().nth(1)?.parse().ok()?;
+            let now: u16 = reported.lines().nth(1)?.parse().ok()?;
             let index = self
                 .servers
                 .iter()

@@ -214,8 +214,11 @@ mod tests {
         let (target, link) = (folder.path().join("target"), folder.path().join("link"));
         fs::write(&target, "precious").unwrap();
         symlink(&target, &link).unwrap();
-        let told = refusal(open_file(&link));
-        assert!(told.contains("is a symbolic link; remove it"), "{told}");
+        let reported = refusal(open_file(&link));
+        assert!(
+            reported.contains("is a symbolic link; remove it"),
+            "{reported}"
+        );
         assert!(refusal(check_file(&link)).contains("symbolic link"));
         assert_eq!(fs::read(&target).unwrap(), b"precious");
         // One of this user's leads where it says, where links are allowed at all.
@@ -229,8 +232,8 @@ mod tests {
         let pipe = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
         assert!(made.unwrap().success());
-        let told = refusal(open_file(&pipe));
-        assert!(told.contains("is not a regular file"), "{told}");
+        let reported = refusal(open_file(&pipe));
+        assert!(reported.contains("is not a regular file"), "{reported}");
     }
 
     #[test]
@@ -241,10 +244,10 @@ mod tests {
         if !is_given_away(&path) {
             return;
         }
-        let told = refusal(open_file(&path));
+        let reported = refusal(open_file(&path));
         assert!(
-            told.contains("belongs to another user (uid 12345)"),
-            "{told}"
+            reported.contains("belongs to another user (uid 12345)"),
+            "{reported}"
         );
         assert!(refusal(check_file(&path)).contains("another user"));
         let link = folder.path().join("link");

@@ -95,19 +95,23 @@ pub async fn each_change_of_a_poll_has_its_events(backend: &Backend) {
     assert_eq!(all(backend).await, events, "they stay as they are");
 }
 
-pub async fn what_was_told_is_told_once(backend: &Backend) {
+pub async fn what_was_told_is_reported_once(backend: &Backend) {
     let events = &backend.events;
-    let told = async |value, pause| events.tell(&mark(value, pause), &dead_letters(value)).await;
-    assert!(!told(0, 0).await.expect("it is so in the beginning"));
-    let racing = (0..8).map(|_| told(3, 0));
+    let added = async |value, pause| {
+        events
+            .add_event(&mark(value, pause), &dead_letters(value))
+            .await
+    };
+    assert!(!added(0, 0).await.expect("it is so in the beginning"));
+    let racing = (0..8).map(|_| added(3, 0));
     let racing: Vec<_> = join_all(racing).await;
     let news = racing
         .iter()
-        .filter(|told| *told.as_ref().expect("an answer"));
+        .filter(|added| *added.as_ref().expect("an answer"));
     assert_eq!(news.count(), 1);
-    assert!(!told(3, 0).await.expect("told already"));
-    assert!(!told(4, 3_600_000).await.expect("it was told a moment ago"));
-    assert!(told(4, 0).await.expect("news"));
+    assert!(!added(3, 0).await.expect("told already"));
+    assert!(!added(4, 3_600_000).await.expect("it was told a moment ago"));
+    assert!(added(4, 0).await.expect("news"));
     let events = all(backend).await;
     let data: Vec<_> = events
         .iter()
@@ -117,39 +121,45 @@ pub async fn what_was_told_is_told_once(backend: &Backend) {
     assert_eq!(events[0].what, dead_letters(3));
 }
 
-pub async fn what_grows_is_told_when_it_grows(backend: &Backend) {
+pub async fn what_grows_is_reported_when_it_grows(backend: &Backend) {
     let events = &backend.events;
-    let told = async |value, pause| events.tell(&mark(value, pause), &dead_letters(value)).await;
-    assert!(told(5, 0).await.expect("news"));
-    assert!(!told(3, 3_600_000).await.expect("there are fewer"));
-    assert!(!told(5, 3_600_000).await.expect("it was told a moment ago"));
-    assert!(told(5, 0).await.expect("there are more again"));
-    assert!(!told(4, 0).await.expect("there are fewer"));
+    let added = async |value, pause| {
+        events
+            .add_event(&mark(value, pause), &dead_letters(value))
+            .await
+    };
+    assert!(added(5, 0).await.expect("news"));
+    assert!(!added(3, 3_600_000).await.expect("there are fewer"));
+    assert!(!added(5, 3_600_000).await.expect("it was told a moment ago"));
+    assert!(added(5, 0).await.expect("there are more again"));
+    assert!(!added(4, 0).await.expect("there are fewer"));
     assert_eq!(all(backend).await.len(), 2);
 }
 
-pub async fn an_opening_at_its_time_is_told_once_and_before_what_comes_after(backend: &Backend) {
-    let (told, silent) = (poll_id("told"), poll_id("silent"));
+pub async fn an_opening_at_its_time_is_reported_once_and_before_what_comes_after(
+    backend: &Backend,
+) {
+    let (added, silent) = (poll_id("told"), poll_id("silent"));
     let settings = PollSettings {
         opens_at: Moment::from_unix_ms(1_000),
         ..PollSettings::default()
     };
-    for poll in [&told, &silent] {
+    for poll in [&added, &silent] {
         let timed = poll_of(poll.as_str(), 2, 1).with_settings(settings.clone());
         let stored = ChangeTo::Restored(Box::new(timed.expect("a poll")));
         change(backend, poll, stored).await.expect("stored");
     }
-    let stored = backend.polls.poll(&told).await.expect("polls");
+    let stored = backend.polls.poll(&added).await.expect("polls");
     let (mark, event) = opening(&stored.expect("stored"), Moment::now()).expect("it has opened");
-    let news = async || backend.events.tell(&mark, &event).await;
+    let news = async || backend.events.add_event(&mark, &event).await;
     assert!(news().await.expect("news"));
-    for poll in [&told, &silent] {
+    for poll in [&added, &silent] {
         let closing = ChangeTo::State(PollState::Closing(Seals::default()));
         change(backend, poll, closing).await.expect("stored");
     }
     assert!(!news().await.expect("told"));
     let events = all(backend).await;
-    for poll in [&told, &silent] {
+    for poll in [&added, &silent] {
         let of_poll = events
             .iter()
             .filter(|event| event.what.poll.as_ref() == Some(poll));
@@ -162,7 +172,7 @@ pub async fn an_opening_at_its_time_is_told_once_and_before_what_comes_after(bac
     }
 }
 
-pub async fn of_a_poll_that_is_over_nothing_is_told(backend: &Backend) {
+pub async fn of_a_poll_that_is_over_nothing_is_reported(backend: &Backend) {
     let poll = poll_id("p");
     let opened = NewEvent {
         kind: EventKind::PollOpened,
@@ -171,14 +181,14 @@ pub async fn of_a_poll_that_is_over_nothing_is_told(backend: &Backend) {
     };
     let to = ChangeTo::Put(Box::new(poll_of("p", 2, 1).as_draft()));
     change(backend, &poll, to).await.expect("stored");
-    let told = backend.events.tell(&mark(1, 0), &opened).await;
-    assert!(told.expect("news"));
+    let added = backend.events.add_event(&mark(1, 0), &opened).await;
+    assert!(added.expect("news"));
     change(backend, &poll, ChangeTo::Deleted)
         .await
         .expect("deleted");
     // Whoever tells may have read the poll before it was deleted.
-    let told = backend.events.tell(&mark(2, 0), &opened).await;
-    assert!(!told.expect("an answer"));
+    let added = backend.events.add_event(&mark(2, 0), &opened).await;
+    assert!(!added.expect("an answer"));
 
     let poll = poll_id("q");
     let put = ChangeTo::Put(Box::new(poll_of("q", 2, 1)));
@@ -195,8 +205,8 @@ pub async fn of_a_poll_that_is_over_nothing_is_told(backend: &Backend) {
         let to = ChangeTo::State(state);
         change(backend, &poll, to).await.expect("stored");
         let value = 3 + u64::from(!is_told);
-        let told = backend.events.tell(&mark(value, 0), &counted).await;
-        assert_eq!(told.expect("an answer"), is_told);
+        let added = backend.events.add_event(&mark(value, 0), &counted).await;
+        assert_eq!(added.expect("an answer"), is_told);
     }
     let last = all(backend).await.pop().expect("an event");
     assert_eq!(last.what.kind, EventKind::PollFinal);
@@ -206,11 +216,11 @@ pub async fn events_are_read_in_order_and_in_pages(backend: &Backend) {
     let none = backend.events.events(0, 9).await.expect("events");
     assert_eq!((none.list.len(), none.oldest, none.newest), (0, 1, 0));
     for value in 1..=7 {
-        let told = backend
+        let added = backend
             .events
-            .tell(&mark(value, 0), &dead_letters(value))
+            .add_event(&mark(value, 0), &dead_letters(value))
             .await;
-        assert!(told.expect("news"));
+        assert!(added.expect("news"));
     }
     let whole = all(backend).await;
     assert_eq!(whole.len(), 7);
@@ -244,11 +254,11 @@ pub async fn events_are_read_in_order_and_in_pages(backend: &Backend) {
 
 pub async fn the_oldest_events_go_first_and_numbers_go_on(backend: &Backend) {
     for value in 1..=5 {
-        let told = backend
+        let added = backend
             .events
-            .tell(&mark(value, 0), &dead_letters(value))
+            .add_event(&mark(value, 0), &dead_letters(value))
             .await;
-        assert!(told.expect("news"));
+        assert!(added.expect("news"));
     }
     let events = &backend.events;
     let past = Moment::from_unix_ms(1_000).expect("a moment");
@@ -261,8 +271,8 @@ pub async fn the_oldest_events_go_first_and_numbers_go_on(backend: &Backend) {
     assert_eq!(events.remove_events(soon, 9).await.expect("removed"), 3);
     let left = events.events(0, 9).await.expect("events");
     assert_eq!((left.list.len(), left.oldest, left.newest), (0, 6, 5));
-    let told = events.tell(&mark(6, 0), &dead_letters(6)).await;
-    assert!(told.expect("news"));
+    let added = events.add_event(&mark(6, 0), &dead_letters(6)).await;
+    assert!(added.expect("news"));
     assert_eq!(all(backend).await[0].number, 6);
 }
 
@@ -318,21 +328,33 @@ pub async fn a_reader_misses_no_event_of_writers_that_race(backend: &Backend) {
 
 /// What was told, and the numbers, are still there.
 pub async fn events_stay_and_their_numbers_go_on(backend: Backend) {
-    let told = backend.events.tell(&mark(1, 0), &dead_letters(1)).await;
-    assert!(told.expect("news"));
+    let added = backend
+        .events
+        .add_event(&mark(1, 0), &dead_letters(1))
+        .await;
+    assert!(added.expect("news"));
     let before = all(&backend).await;
     let soon = Moment::from_unix_ms(Moment::now().unix_ms() + 60_000).expect("a moment");
-    let told = backend.events.tell(&mark(2, 0), &dead_letters(2)).await;
-    assert!(told.expect("news"));
+    let added = backend
+        .events
+        .add_event(&mark(2, 0), &dead_letters(2))
+        .await;
+    assert!(added.expect("news"));
     let removed = backend.events.remove_events(soon, 1).await;
     assert_eq!(removed.expect("removed"), 1);
     let Some(backend) = backend.reopened().await else {
         return;
     };
-    let told = backend.events.tell(&mark(2, 0), &dead_letters(2)).await;
-    assert!(!told.expect("told already"));
-    let told = backend.events.tell(&mark(3, 0), &dead_letters(3)).await;
-    assert!(told.expect("news"));
+    let added = backend
+        .events
+        .add_event(&mark(2, 0), &dead_letters(2))
+        .await;
+    assert!(!added.expect("told already"));
+    let added = backend
+        .events
+        .add_event(&mark(3, 0), &dead_letters(3))
+        .await;
+    assert!(added.expect("news"));
     let events = all(&backend).await;
     let numbers: Vec<_> = events.iter().map(|event| event.number).collect();
     assert_eq!(numbers, [2, 3]);

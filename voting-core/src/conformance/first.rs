@@ -58,7 +58,7 @@ async fn state(backend: &Backend, poll: &str, number: u128, ms: u64) -> ReceiptS
     state.expect("a state")
 }
 
-async fn told(backend: &Backend) -> (u64, u64, u64) {
+async fn reported(backend: &Backend) -> (u64, u64, u64) {
     let totals = backend.flusher.totals().await.expect("totals");
     (totals.counted, totals.superseded, totals.rejected)
 }
@@ -111,7 +111,7 @@ pub async fn batches_in_any_order_end_with_the_oldest_ballots(backend: &Backend)
             assert_eq!(state, ReceiptState::Counted, "{order:?}");
         }
     }
-    assert_eq!(told(backend).await, (18, 18, 0));
+    assert_eq!(reported(backend).await, (18, 18, 0));
 }
 
 pub async fn an_older_ballot_that_comes_late_replaces_the_newer_one(backend: &Backend) {
@@ -142,7 +142,7 @@ pub async fn an_older_ballot_that_comes_late_replaces_the_newer_one(backend: &Ba
         assert_eq!(flush(backend, &later).await.superseded, 1, "{position}");
         assert_eq!(backend.votes().await, [1, 0], "{position}");
     }
-    assert_eq!(told(backend).await, (1, 4, 0));
+    assert_eq!(reported(backend).await, (1, 4, 0));
     backend.tally_agrees().await;
 }
 
@@ -154,7 +154,7 @@ pub async fn a_replayed_batch_leaves_the_oldest_ballot(backend: &Backend) {
     let second = batch_of(&second, &["p"]);
     flush(backend, &second).await;
     flush(backend, &first).await;
-    let before = (backend.tally().await, told(backend).await);
+    let before = (backend.tally().await, reported(backend).await);
     for again in [&first, &second, &first] {
         let report = flush(backend, again).await;
         let expected = FlushReport {
@@ -163,7 +163,7 @@ pub async fn a_replayed_batch_leaves_the_oldest_ballot(backend: &Backend) {
         };
         assert_eq!(report, expected);
     }
-    assert_eq!((backend.tally().await, told(backend).await), before);
+    assert_eq!((backend.tally().await, reported(backend).await), before);
     assert_eq!(before.0.votes, [1, 1]);
     assert_eq!(before.1, (2, 2, 0));
     backend.tally_agrees().await;
@@ -193,7 +193,7 @@ pub async fn if_the_oldest_ballot_is_a_dead_letter_the_next_one_counts(backend: 
     assert_eq!(state(backend, "p", 1, 2).await, ReceiptState::Counted);
     let reason = ReceiptState::Rejected(RejectReason::UnknownPoll);
     assert_eq!(state(backend, "p", 1, 1).await, reason);
-    assert_eq!(told(backend).await, (1, 1, 1));
+    assert_eq!(reported(backend).await, (1, 1, 1));
     backend.tally_agrees().await;
 }
 
@@ -232,7 +232,7 @@ pub async fn a_dead_letter_that_is_mended_counts_if_it_is_the_oldest(backend: &B
     assert_eq!(backend.votes().await, [1, 1]);
     assert_eq!(state(backend, "p", 1, 3).await, ReceiptState::Counted);
     assert_eq!(state(backend, "p", 2, 7).await, ReceiptState::Superseded);
-    assert_eq!(told(backend).await, (2, 2, 0));
+    assert_eq!(reported(backend).await, (2, 2, 0));
     backend.tally_agrees().await;
 }
 
@@ -266,7 +266,7 @@ pub async fn a_batch_may_have_polls_of_both_kinds(backend: &Backend) {
     ];
     flush(backend, &batch_of(&whole, &["p"])).await;
     assert_eq!((of("p").await, of("q").await), (vec![1, 1], vec![0, 2]));
-    assert_eq!(told(backend).await, (4, 8, 0));
+    assert_eq!(reported(backend).await, (4, 8, 0));
 }
 
 pub async fn racing_flushes_end_with_the_oldest_ballots(backend: &Backend) {
@@ -289,7 +289,7 @@ pub async fn racing_flushes_end_with_the_oldest_ballots(backend: &Backend) {
         flush.await.expect("no panic").expect("flushed");
     }
     assert_eq!(backend.votes().await, [40, 0]);
-    assert_eq!(told(backend).await, (40, 440, 0));
+    assert_eq!(reported(backend).await, (40, 440, 0));
     backend.tally_agrees().await;
 }
 

@@ -35,8 +35,8 @@ async fn totals(backend: &Backend) -> Totals {
 async fn adds_up(backend: &Backend, flushed: u64) {
     backend.tally_agrees().await;
     let totals = totals(backend).await;
-    let told = totals.counted + totals.superseded + totals.rejected;
-    assert_eq!(told, flushed, "{totals:?}");
+    let reported = totals.counted + totals.superseded + totals.rejected;
+    assert_eq!(reported, flushed, "{totals:?}");
 }
 
 pub async fn a_first_ballot_counts(backend: &Backend) {
@@ -245,19 +245,19 @@ pub async fn racing_flushes_of_the_same_batch_count_it_once(backend: &Backend) {
             tokio::spawn(async move { flusher.flush(&one).await })
         })
         .collect();
-    let mut told = (0, 0, 0);
+    let mut reported = (0, 0, 0);
     for flush in flushes {
         let report = flush.await.expect("no panic").expect("flushed");
-        told.0 += report.report.counted;
-        told.1 += report.report.superseded;
-        told.2 += report.report.already_applied;
+        reported.0 += report.report.counted;
+        reported.1 += report.report.superseded;
+        reported.2 += report.report.already_applied;
     }
-    assert_eq!(told, (20, 30, 7 * 50));
+    assert_eq!(reported, (20, 30, 7 * 50));
     assert_eq!(backend.votes().await, [10, 10]);
     adds_up(backend, 50).await;
 }
 
-pub async fn an_entry_that_is_in_a_batch_twice_is_told_once(backend: &Backend) {
+pub async fn an_entry_that_is_in_a_batch_twice_is_reported_once(backend: &Backend) {
     backend.has_poll(2, 1).await;
     let mut twice = batch(&[(1, ballot("p", 1, 0b01))]);
     twice.entries.extend(twice.entries.clone());

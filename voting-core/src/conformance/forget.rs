@@ -329,7 +329,7 @@ pub async fn voters_that_a_restored_store_has_again_count_and_are_to_be_forgotte
     }
 }
 
-pub async fn what_becomes_of_a_ballot_is_told_as_long_as_it_is_known(backend: &Backend) {
+pub async fn what_becomes_of_a_ballot_is_reported_as_long_as_it_is_known(backend: &Backend) {
     backend.has_poll(2, 1).await;
     let mut votes = batch(&[(2, ballot("p", 1, 0b10)), (3, ballot("p", 2, 0b10))]);
     votes.dead_letters = vec![letter(4, &ballot("p", 3, 0b100))];

@@ -212,7 +212,7 @@ macro_rules! conformance_suite {
                 batches_in_any_order_end_in_the_same_count,
                 racing_flushes_of_the_same_voters_agree_with_the_ballots,
                 racing_flushes_of_the_same_batch_count_it_once,
-                an_entry_that_is_in_a_batch_twice_is_told_once,
+                an_entry_that_is_in_a_batch_twice_is_reported_once,
                 a_rejected_ballot_stays_rejected_when_it_is_replayed,
                 of_two_ballots_in_different_shards_the_later_one_counts,
                 several_choices_count_for_each_option,
@@ -258,7 +258,7 @@ macro_rules! conformance_suite {
                 positions_are_kept_to_their_last_bit,
                 an_empty_batch_changes_nothing,
                 a_receipt_is_of_one_poll_and_one_ballot,
-                dead_letters_are_told_apart_by_their_whole_position,
+                dead_letters_are_reported_apart_by_their_whole_position,
                 several_dead_letters_are_taken_back_at_once,
             }
         }
@@ -300,10 +300,10 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! {
             @tests $backend, events by_reference {
                 each_change_of_a_poll_has_its_events,
-                what_was_told_is_told_once,
-                what_grows_is_told_when_it_grows,
-                of_a_poll_that_is_over_nothing_is_told,
-                an_opening_at_its_time_is_told_once_and_before_what_comes_after,
+                what_was_told_is_reported_once,
+                what_grows_is_reported_when_it_grows,
+                of_a_poll_that_is_over_nothing_is_reported,
+                an_opening_at_its_time_is_reported_once_and_before_what_comes_after,
                 events_are_read_in_order_and_in_pages,
                 the_oldest_events_go_first_and_numbers_go_on,
                 a_reader_misses_no_event_of_writers_that_race,
@@ -379,7 +379,7 @@ macro_rules! conformance_suite {
                 ballots_that_come_again_to_a_poll_without_voters_change_nothing,
                 a_batch_and_the_store_agree_on_whose_voters_are_forgotten,
                 voters_that_a_restored_store_has_again_count_and_are_to_be_forgotten_again,
-                what_becomes_of_a_ballot_is_told_as_long_as_it_is_known,
+                what_becomes_of_a_ballot_is_reported_as_long_as_it_is_known,
             }
         }
         $crate::conformance_suite! {

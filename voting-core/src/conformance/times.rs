@@ -131,8 +131,10 @@ pub async fn an_entry_is_in_time_by_its_own_id(backend: &Backend) {
         }
     };
     let (a, b, c, d) = tokio::join!(caster(), caster(), caster(), caster());
-    let told = [a, b, c, d].into_iter();
-    let (early, taken) = told.fold((0, 0), |sum, told| (sum.0 + told.0, sum.1 + told.1));
+    let reported = [a, b, c, d].into_iter();
+    let (early, taken) = reported.fold((0, 0), |sum, reported| {
+        (sum.0 + reported.0, sum.1 + reported.1)
+    });
     assert!(early > 0 && taken > 0, "{early} early, {taken} in time");
     assert!(
         clock(backend, FIRST).await >= closes,
@@ -181,8 +183,8 @@ pub async fn a_refusal_says_why_and_the_first_reason_counts(backend: &Backend) {
         ("zero", Some(1)),
         ("endless", Some(0)),
     ] {
-        let told = refused(poll, rules).await;
-        assert_eq!(told, format!("{poll} changed"), "{rules:?}");
+        let reported = refused(poll, rules).await;
+        assert_eq!(reported, format!("{poll} changed"), "{rules:?}");
     }
     // A poll that is sealed is closed, whatever else there is.
     for poll in ["none", "early", "open"] {
@@ -205,7 +207,7 @@ pub async fn an_entry_is_refused_whole_for_any_of_its_polls(backend: &Backend) {
     ];
     has(backend, FIRST, &windows).await;
     let (open, plain) = (("open", Some(1)), ("plain", None));
-    for (bad, told) in [
+    for (bad, reported) in [
         (("early", Some(1)), "early not open"),
         (("late", Some(1)), "late closed"),
         (("other", Some(2)), "other changed"),
@@ -218,7 +220,7 @@ pub async fn an_entry_is_refused_whole_for_any_of_its_polls(backend: &Backend) {
             vec![plain, open, ("other", Some(1)), bad],
         ] {
             let refused = why(append(backend, FIRST, &polls).await);
-            assert_eq!(refused, told, "{polls:?}");
+            assert_eq!(refused, reported, "{polls:?}");
         }
     }
     // Of two reasons, that of the first poll.
@@ -334,7 +336,7 @@ pub async fn each_shard_has_windows_of_its_own(backend: &Backend) {
 /// Voters who vote until the poll is closed, and what they were told.
 struct Crowd {
     voters: Vec<JoinHandle<()>>,
-    told: Arc<Told>,
+    reported: Arc<Told>,
 }
 
 #[derive(Default)]
@@ -354,17 +356,17 @@ impl Told {
 impl Crowd {
     /// `sinks` are several vote services, none of which hears of a change.
     fn of(backend: &Backend, rules: Option<u32>, pause: Duration) -> Self {
-        let told = Arc::new(Told::default());
+        let reported = Arc::new(Told::default());
         let sinks = [Arc::new(backend.sink()), Arc::new(backend.sink())];
         let voters = (0..10).map(|index: usize| {
-            let (sink, told) = (Arc::clone(&sinks[index % 2]), Arc::clone(&told));
+            let (sink, reported) = (Arc::clone(&sinks[index % 2]), Arc::clone(&reported));
             tokio::spawn(async move {
-                while !told.is_over.load(Ordering::Acquire) {
+                while !reported.is_over.load(Ordering::Acquire) {
                     let mut vote = ballot("p", 0, 1);
                     (vote.voter, vote.rules) = (VoterId::issue(), rules);
                     match sink.cast(vote).await {
                         Ok(receipt) => {
-                            let acknowledged = told.acknowledged.lock();
+                            let acknowledged = reported.acknowledged.lock();
                             let mut acknowledged =
                                 acknowledged.unwrap_or_else(PoisonError::into_inner);
                             acknowledged.push(receipt.position.ms());
@@ -381,14 +383,14 @@ impl Crowd {
         });
         Self {
             voters: voters.collect(),
-            told: Arc::clone(&told),
+            reported: Arc::clone(&reported),
         }
     }
 
     async fn has_cast(&self, more: usize) {
-        let wanted = self.told.acknowledged().len() + more;
+        let wanted = self.reported.acknowledged().len() + more;
         let deadline = Instant::now() + LONG;
-        while self.told.acknowledged().len() < wanted {
+        while self.reported.acknowledged().len() < wanted {
             assert!(Instant::now() < deadline, "no ballots are taken");
             sleep(Duration::from_millis(2)).await;
         }
@@ -396,11 +398,11 @@ impl Crowd {
 
     /// The ms of all acknowledged ballots.
     async fn ends(self) -> Vec<u64> {
-        self.told.is_over.store(true, Ordering::Release);
+        self.reported.is_over.store(true, Ordering::Release);
         for voter in self.voters {
             voter.await.expect("no panic");
         }
-        self.told.acknowledged()
+        self.reported.acknowledged()
     }
 }
 
@@ -482,7 +484,7 @@ pub async fn an_opening_that_moves_under_load_holds_from_then_on(backend: &Backe
     round(backend).await;
     let crowd = Crowd::of(backend, poll.rules(), Duration::from_millis(1));
     let opens = clock(backend, FIRST).await + 100;
-    assert!(crowd.told.acknowledged().is_empty(), "it is not open");
+    assert!(crowd.reported.acknowledged().is_empty(), "it is not open");
     let moved = put(backend, with_times(Some(opens), None)).await;
     assert_eq!(moved.settings().opens_at, Some(moment(opens)));
     assert_eq!(moved.pending_window(), None, "all shards have it");

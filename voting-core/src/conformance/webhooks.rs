@@ -59,8 +59,8 @@ async fn happens(backend: &Backend, dead_letters: u64) {
         poll: None,
         data: format!("{{\"dead_letters\":{dead_letters}}}"),
     };
-    let told = backend.events.tell(&mark, &event).await;
-    assert!(told.expect("an answer"));
+    let reported = backend.events.add_event(&mark, &event).await;
+    assert!(reported.expect("an answer"));
 }
 
 async fn turn(backend: &Backend, second: u64, until: u64) -> Option<Turn> {

@@ -220,9 +220,9 @@ impl CastError {
 
 /// The first cause that tells.
 fn kind_of(error: &(dyn Error + 'static)) -> ErrorKind {
-    let told = causes(error).find_map(|cause| {
-        if let Some(told) = cause.downcast_ref::<Told>() {
-            return Some(told.kind);
+    let reported = causes(error).find_map(|cause| {
+        if let Some(reported) = cause.downcast_ref::<Told>() {
+            return Some(reported.kind);
         }
         if let Some(error) = cause.downcast_ref::<StoreError>() {
             return Some(error.kind());
@@ -235,7 +235,7 @@ fn kind_of(error: &(dyn Error + 'static)) -> ErrorKind {
         }
         crate::backends::kind_of(cause).map(|(kind, _)| kind)
     });
-    told.unwrap_or(ErrorKind::Other)
+    reported.unwrap_or(ErrorKind::Other)
 }
 
 #[cfg(test)]

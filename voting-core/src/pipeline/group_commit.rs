@@ -381,7 +381,7 @@ impl Lane {
             }
             while !gathered.is_empty() {
                 let written = self.write_some(&mut gathered).await;
-                self.tell(&written, &mut failing);
+                self.log_change(&written, &mut failing);
             }
         }
     }
@@ -467,7 +467,7 @@ impl Lane {
     }
 
     /// Logs when writes begin to fail and when they work again, but not each failure.
-    fn tell(&self, written: &Result<(), CastError>, failing: &mut bool) {
+    fn log_change(&self, written: &Result<(), CastError>, failing: &mut bool) {
         match written {
             Ok(()) if *failing => {
                 tracing::info!(shard = %self.shard, "appending ballots works again")

@@ -37,6 +37,27 @@ pub struct KeptDays {
     pub polls: Option<u32>,
 }
 
+/// The most rows that one transaction removes, and the most transactions of one round.
+const REMOVED_AT_ONCE: usize = 1_000;
+const REMOVALS: usize = 20;
+
+/// Removes old rows in portions, so that no transaction is long. `remove` gets the most rows that it may remove, and returns how
+/// many it has removed. After 20 portions, or one that is not full, this is over; the rest is for the next round.
+///
+/// # Errors
+/// That of `remove`. Earlier portions are removed.
+pub async fn remove_in_portions<F>(mut remove: impl FnMut(usize) -> F) -> Result<(), StoreError>
+where
+    F: Future<Output = Result<usize, StoreError>>,
+{
+    for _ in 0..REMOVALS {
+        if remove(REMOVED_AT_ONCE).await? < REMOVED_AT_ONCE {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// What was done to polls that were kept long enough.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]

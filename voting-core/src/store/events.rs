@@ -1,8 +1,9 @@
 //! Events: what has happened, for programs that follow it.
 //!
 //! An event of a poll is written in the transaction that changes the poll. So there is one for each change, and none for a change that
-//! was not made. The other events say that a state is another one than was last told: a [mark](Mark) has what was last told, and changes in the
-//! transaction that writes the event. So any number of processes may tell it, and it is told once.
+//! was not made. The other events say that a state has changed since the last event about it: a [mark](Mark) has the state of
+//! that event, and changes in the transaction that writes the next one. So any number of processes may compare the states, and
+//! each event is added once.
 //!
 //! Events are numbered without gaps, in an order in which a reader that keeps its place misses none: an event gets its
 //! number after its transaction has ended.
@@ -151,19 +152,18 @@ impl Events {
     }
 }
 
-/// What was last told of something, and what there is to tell now.
+/// What the last event about something said, and what the next one would say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// Of what, such as `dead letters`.
     pub name: String,
-    /// How it is now, in short. Nothing is told while this is what was last told.
+    /// The present state, in short. There is no event while this is the state of the last one.
     pub value: String,
-    /// What counts as told before anything was told.
+    /// The state that counts as that of the last event before there is one.
     pub initial: &'static str,
-    /// After something was told of it, nothing more is told before this time has passed, in milliseconds. Then the newest value is
-    /// told.
+    /// The time between two events, in milliseconds. The event after it has the newest value.
     pub pause_ms: u64,
-    /// The values are numbers, and only a larger one is told. A smaller one is noted.
+    /// The values are numbers, and only a larger one makes an event. A smaller one is noted.
     pub only_more: bool,
 }
 
@@ -172,14 +172,14 @@ pub struct Mark {
 pub enum News {
     /// Nothing.
     None,
-    /// The mark gets the value. The moment at which it was last told stays.
+    /// The mark gets the value. The moment of its last event stays.
     Noted,
     /// The mark gets the value and the present moment, and the event is written.
-    Told,
+    Added,
 }
 
 impl Mark {
-    /// What is to be done, if this value was noted last, and something was told at that moment.
+    /// What is to be done, if `last` is the value that was noted last, with the moment of the mark's last event.
     pub fn news(&self, last: Option<(&str, Moment)>, now: Moment) -> News {
         let (value, at) = match last {
             None => (self.initial, None),
@@ -191,11 +191,11 @@ impl Mark {
         } else if self.only_more && number(&self.value) < number(value) {
             News::Noted
         } else {
-            // A clock that was set back must not keep it from being told for longer than the pause. The clock of another process may be
+            // A clock that was set back must not delay the event for longer than the pause. The clock of another process may be
             // a little behind.
             let is_over = at.is_none_or(|at| at.unix_ms().abs_diff(now.unix_ms()) >= self.pause_ms);
             match is_over {
-                true => News::Told,
+                true => News::Added,
                 false => News::None,
             }
         }
@@ -215,7 +215,7 @@ fn data(poll: &Poll, action: Option<&str>) -> String {
 }
 
 /// The events of a change of a poll, which is `stored` before. Stores write them in the transaction that writes the change. Before them
-/// they tell of the [`opening`] of the stored poll, which nobody may have told yet.
+/// they add the [`opening`] of the stored poll, which may not have an event yet.
 pub fn of_change(stored: Option<&Poll>, changed: &Changed, now: Moment) -> Vec<NewEvent> {
     if !changed.is_changed {
         return Vec::new();
@@ -244,7 +244,7 @@ pub fn of_change(stored: Option<&Poll>, changed: &Changed, now: Moment) -> Vec<N
         }
         _ => {}
     }
-    // The opening at a set time changes nothing in the store, and is told when the time has come.
+    // The opening at a set time changes nothing in the store. Its event is added when the time has come.
     let is_open = |poll: &Poll| poll.phase(now) == Phase::Open;
     if after.settings().opens_at.is_none() && is_open(after) && !stored.is_some_and(is_open) {
         events.push(event(EventKind::PollOpened, after, None));
@@ -258,9 +258,9 @@ pub fn of_change(stored: Option<&Poll>, changed: &Changed, now: Moment) -> Vec<N
     events
 }
 
-/// Whether something may be told of a poll, as a [mark](Mark) has it. After its end, and after it was deleted, nothing is: whoever tells may
-/// have read an earlier state of it.
-pub fn is_told_of(poll: Option<&Poll>) -> bool {
+/// Whether an event that has a [mark](Mark) may be added for a poll. It may not after the poll is final, and not after it
+/// was deleted: whoever adds the event may have read an earlier state of the poll.
+pub fn takes_events(poll: Option<&Poll>) -> bool {
     poll.is_some_and(|poll| !poll.state().is_final())
 }
 
@@ -271,7 +271,7 @@ pub fn opening(poll: &Poll, now: Moment) -> Option<(Mark, NewEvent)> {
     has_opened.then(|| {
         let mark = Mark {
             name: format!("opened {}", poll.id()),
-            // Another opening, of a poll whose times were changed, is told again.
+            // Another opening, of a poll whose times were changed, is another event.
             value: opens_at.to_string(),
             initial: "",
             pause_ms: 0,
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_told_once_and_after_the_pause() {
+    fn an_event_is_added_once_and_after_the_pause() {
         let mark = Mark {
             name: "m".to_owned(),
             value: "2".to_owned(),
@@ -315,7 +315,7 @@ mod tests {
             pause_ms: 60_000,
             only_more: false,
         };
-        let is_news = |last, now| mark.news(last, now) == News::Told;
+        let is_news = |last, now| mark.news(last, now) == News::Added;
         assert!(is_news(None, at(5)));
         let unchanged = Mark {
             value: "0".to_owned(),
@@ -338,7 +338,7 @@ mod tests {
             only_more: true,
             ..mark
         };
-        for (last, news) in [("10", News::Noted), ("2", News::None), ("1", News::Told)] {
+        for (last, news) in [("10", News::Noted), ("2", News::None), ("1", News::Added)] {
             assert_eq!(growing.news(Some((last, at(1_000))), at(61_000)), news);
         }
         assert_eq!(growing.news(Some(("1", at(1_000))), at(2_000)), News::None);
@@ -353,7 +353,7 @@ mod tests {
         let poll = poll.build().unwrap();
         let now = Moment::now();
         let mut stored = None;
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for to in [
             ChangeTo::Put(Box::new(poll.clone().as_draft())),
             ChangeTo::Put(Box::new(poll.clone())),
@@ -369,16 +369,16 @@ mod tests {
                 let data: serde_json::Value = serde_json::from_str(&event.data).unwrap();
                 assert_eq!(data["title"], "Soup \"or\" salad?");
                 let action = data["action"].as_str().unwrap_or_default().to_owned();
-                told.push((event.kind.as_str(), action));
+                reported.push((event.kind.as_str(), action));
             }
             stored = changed.poll;
         }
-        let told: Vec<_> = told
+        let reported: Vec<_> = reported
             .iter()
             .map(|(kind, action)| (*kind, action.as_str()))
             .collect();
         assert_eq!(
-            told,
+            reported,
             [
                 ("poll.created", ""),
                 ("poll.changed", "poll.changed"),

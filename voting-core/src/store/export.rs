@@ -205,8 +205,8 @@ impl ExportSender {
             return;
         }
         let runtime = tokio::runtime::Handle::current();
-        let told = self.chunks.send(Err(error));
-        let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, told).await });
+        let reported = self.chunks.send(Err(error));
+        let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, reported).await });
     }
 }
 

@@ -269,10 +269,10 @@ pub trait EventStore: Send + Sync {
     /// gets each event once, and misses none.
     async fn events(&self, after: u64, limit: usize) -> Result<Events, StoreError>;
 
-    /// Adds an event, and changes its mark, in one transaction, if the mark [is news](Mark::news), and if something
-    /// [is told](events::is_told_of) of the event's poll. Returns whether it has added the event. It is called again and again with what was told
-    /// already.
-    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError>;
+    /// Adds an event, and changes its mark, in one transaction, if the mark [is news](Mark::news), and if the event's poll
+    /// [takes events](events::takes_events). Returns whether it has added the event. It is called again and again for
+    /// states whose event was added already.
+    async fn add_event(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError>;
 
     /// Removes up to `limit` of the oldest events that were written before this moment, and returns how many. No event is removed
     /// before an older one is.

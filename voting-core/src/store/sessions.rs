@@ -33,12 +33,12 @@ pub struct HostSession {
 impl HostSession {
     /// What the audit log says once the session is stored.
     pub fn began_note(&self) -> AuditNote {
-        self.note("session.began", |note, told| note.after = Some(told))
+        self.note("session.began", |note, json| note.after = Some(json))
     }
 
     /// What the audit log says once the session has ended.
     pub fn ended_note(&self) -> AuditNote {
-        self.note("session.ended", |note, told| note.before = Some(told))
+        self.note("session.ended", |note, json| note.before = Some(json))
     }
 
     /// Sessions that were to end before this moment are removed when this one is stored.
@@ -46,7 +46,7 @@ impl HostSession {
         self.began_at.minus(KEPT)
     }
 
-    fn note(&self, action: &str, tell: fn(&mut AuditNote, String)) -> AuditNote {
+    fn note(&self, action: &str, set: fn(&mut AuditNote, String)) -> AuditNote {
         let mut note = AuditNote {
             by: self.name.clone(),
             action: action.to_owned(),
@@ -54,7 +54,7 @@ impl HostSession {
             before: None,
             after: None,
         };
-        tell(
+        set(
             &mut note,
             serde_json::json!({"role": self.role.as_str()}).to_string(),
         );

@@ -97,16 +97,16 @@ pub struct NamedToken {
 impl NamedToken {
     /// What the audit log says once the token is stored.
     pub fn added_note(&self, by: &str) -> AuditNote {
-        self.note("token.added", by, |note, told| note.after = Some(told))
+        self.note("token.added", by, |note, json| note.after = Some(json))
     }
 
     /// What the audit log says once the token is revoked.
     pub fn revoked_note(&self, by: &str) -> AuditNote {
-        self.note("token.revoked", by, |note, told| note.before = Some(told))
+        self.note("token.revoked", by, |note, json| note.before = Some(json))
     }
 
-    fn note(&self, action: &str, by: &str, tell: fn(&mut AuditNote, String)) -> AuditNote {
-        let told = serde_json::json!({"name": self.name.as_str(), "role": self.role.as_str()});
+    fn note(&self, action: &str, by: &str, set: fn(&mut AuditNote, String)) -> AuditNote {
+        let json = serde_json::json!({"name": self.name.as_str(), "role": self.role.as_str()});
         let mut note = AuditNote {
             by: by.to_owned(),
             action: action.to_owned(),
@@ -114,7 +114,7 @@ impl NamedToken {
             before: None,
             after: None,
         };
-        tell(&mut note, told.to_string());
+        set(&mut note, json.to_string());
         note
     }
 }

@@ -1,4 +1,4 @@
-//! Up to where entries of the log need not be signed.
+//! The last entry of each shard that need not be signed.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,6 @@ use auto_impl::auto_impl;
 
 use crate::{
     error::StoreError,
-    log::BallotLog,
     model::position::{EntryId, ShardId},
 };
 
@@ -28,40 +27,16 @@ impl UnsignedUntil {
     }
 }
 
-/// Keeps up to where entries need not be signed.
+/// Keeps the last entry of each shard that need not be signed.
 #[async_trait]
 #[auto_impl(&, Arc, Box)]
 pub trait UnsignedStore: Send + Sync {
-    /// What is kept.
+    /// The id of this entry, for each shard that has one.
     async fn unsigned_until(&self) -> Result<HashMap<ShardId, EntryId>, StoreError>;
 
-    /// Keeps these ids for shards that have none yet. What is kept never changes: a rewind hands out old entries again.
+    /// Keeps these ids for shards that have none yet. An id that is kept never changes, because a rewind hands out old entries again.
     async fn keep_unsigned_until(
         &self,
         until: &HashMap<ShardId, EntryId>,
     ) -> Result<(), StoreError>;
-}
-
-/// Up to where entries need not be signed. A shard of which the store has nothing yet gets the id of its newest entry.
-///
-/// # Errors
-/// The log or the store does not answer.
-pub async fn settle(
-    log: &dyn BallotLog,
-    store: &dyn UnsignedStore,
-) -> Result<UnsignedUntil, StoreError> {
-    let mut kept = store.unsigned_until().await?;
-    let mut found = HashMap::new();
-    for shard in (0..log.shards()).map(ShardId) {
-        if !kept.contains_key(&shard) {
-            // This seals nothing.
-            found.insert(shard, log.seal(shard, &[]).await?);
-        }
-    }
-    if !found.is_empty() {
-        store.keep_unsigned_until(&found).await?;
-        // Another worker may have been first.
-        kept = store.unsigned_until().await?;
-    }
-    Ok(kept.into())
 }

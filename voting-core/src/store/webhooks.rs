@@ -541,10 +541,10 @@ mod tests {
         for byte in 2..4 {
             let change = WebhookChange::Secret(secret(byte), at(byte.into()));
             let (after, note) = webhook.changed(&change, 0, "anna", at(0)).unwrap();
-            let told = format!("{note:?}");
+            let reported = format!("{note:?}");
             assert!(
-                !told.contains("/secret") && !told.contains("sealed"),
-                "{told}"
+                !reported.contains("/secret") && !reported.contains("sealed"),
+                "{reported}"
             );
             webhook = after;
         }

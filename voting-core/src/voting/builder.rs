@@ -17,10 +17,10 @@ use crate::{
         closing,
         coordinator::Coordinator,
         group_commit::{GroupCommit, GroupCommitOptions},
+        observe::{ObserveOptions, keep_observing},
         poll_keys::{KeyedPolls, rewrap_all},
         rule::BallotRule,
         schedule::{Published, ScheduledPolls},
-        tell::{TellOptions, keep_telling},
         worker::{AfterFlush, Worker, WorkerOptions},
     },
     store::{SeparateStore, Store},
@@ -39,7 +39,7 @@ pub struct VotingBuilder {
     hook: Option<Arc<dyn AfterFlush>>,
     keys: Option<PollKeyWrap>,
     pseudonyms: bool,
-    telling: TellOptions,
+    observing: ObserveOptions,
 }
 
 /// Where ballots wait, and where they are counted.
@@ -104,13 +104,13 @@ impl VotingBuilder {
             hook: None,
             keys: None,
             pseudonyms: false,
-            telling: TellOptions::default(),
+            observing: ObserveOptions::default(),
         }
     }
 
-    /// What [events](crate::store::events) tell beside the changes of polls, and how long events are kept.
-    pub fn telling(mut self, options: TellOptions) -> Self {
-        self.telling = options;
+    /// Options of the [events](crate::store::events) that no change of a poll makes, and how long events are kept.
+    pub fn observing(mut self, options: ObserveOptions) -> Self {
+        self.observing = options;
         self
     }
 
@@ -210,10 +210,10 @@ impl VotingBuilder {
             worker = worker.after_flush(hook);
         }
         let worker = worker.start();
-        let telling = keep_telling(
+        let observing = keep_observing(
             Arc::clone(&parts.store),
             Arc::clone(&parts.queue),
-            self.telling,
+            self.observing,
         );
         let keeping: BoxFuture<'static, ()> = match parts.coordinator.clone() {
             Some(coordinator) => Box::pin(async move {
@@ -231,7 +231,7 @@ impl VotingBuilder {
             )),
         };
         let keeper = tokio::spawn(async move {
-            join(keeping, telling).await;
+            join(keeping, observing).await;
         });
         Ok(Voting(Arc::new(Inner {
             sink: Arc::new(GroupCommit::new(Arc::clone(&parts.log) as _, self.sink)),

@@ -122,7 +122,7 @@ async fn a_ballot_that_is_under_way_meanwhile_is_of_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_ask_any_more_is_told_what_is_missing() {
+async fn a_user_who_may_not_ask_any_more_is_reported_what_is_missing() {
     let server = RedisServer::start();
     let voting = ["ACL", "SETUSER", "voting", "on", ">x", "~*", "&*", "+@all"];
     server.command(&voting);

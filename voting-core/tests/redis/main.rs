@@ -449,7 +449,7 @@ async fn what_a_dead_worker_had_in_hand_is_handed_out_once_after_a_rewind() {
 }
 
 #[tokio::test]
-async fn an_entry_that_was_deleted_before_it_was_counted_is_told() {
+async fn an_entry_that_was_deleted_before_it_was_counted_is_reported() {
     let server = RedisServer::start();
     let redis = Redis::new(&server.url(), options(1)).expect("an address");
     redis.sink().cast(ballot()).await.expect("cast");

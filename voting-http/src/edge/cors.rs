@@ -66,18 +66,18 @@ impl Standing {
             return None;
         }
         let mut answer = Response::builder().status(StatusCode::NO_CONTENT).finish();
-        let told = answer.headers_mut();
-        told.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        told.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        let reported = answer.headers_mut();
+        reported.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        reported.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         // Any header is allowed: the application may have a header of its own for its login.
         if let Some(wanted) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-            told.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+            reported.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
         }
         for varies in [
             "access-control-request-method",
             "access-control-request-headers",
         ] {
-            told.append(header::VARY, HeaderValue::from_static(varies));
+            reported.append(header::VARY, HeaderValue::from_static(varies));
         }
         Some(answer)
     }

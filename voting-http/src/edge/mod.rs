@@ -14,6 +14,7 @@ pub(crate) mod identity;
 pub(crate) mod json_answer;
 pub(crate) mod operator_token;
 pub(crate) mod options;
+pub(crate) mod poll_key;
 pub(crate) mod refused;
 pub(crate) mod same_site;
 pub(crate) mod security_headers;

@@ -698,7 +698,8 @@ mod tests {
     fn a_cookie_of_a_secret_that_was_dropped_is_never_replaced_in_silence() {
         let old = VoterCookies::new(&secret(7), false);
         let old = cookie(&old, VoterId::issue());
-        let service = |told| VoterCookies::new(&secret(8), false).refusing(Arc::new(Told(told)));
+        let service =
+            |reported| VoterCookies::new(&secret(8), false).refusing(Arc::new(Told(reported)));
         let dropped = |byte| Unread::Dropped([secret(byte).known().current].into());
         let refusal = |cookies: &VoterCookies| visitor(cookies, &old).refusal();
         assert_eq!(refusal(&service(dropped(7))), Some(Refusal::Outdated));

@@ -126,7 +126,7 @@ struct DetailsView {
     letter: DeadLetterView,
     /// When it was cast, in milliseconds since 1970.
     cast_at_ms: u64,
-    /// How many ballots it contains.
+    /// The number of ballots that it stands for.
     count: u16,
     /// The ballots in it; none when it cannot be read.
     ballots: Vec<DeadBallotView>,
@@ -188,7 +188,7 @@ impl OperatorService {
             Revived::Flushed(report) => report,
         };
         tracing::info!(position = %at, ?report, by, "a dead letter was counted");
-        let told = serde_json::json!({
+        let reported = serde_json::json!({
             "position": at.to_string(),
             "counted": report.counted,
             "superseded": report.superseded,
@@ -199,7 +199,7 @@ impl OperatorService {
             action: "dead_letter.replayed".to_owned(),
             poll: None,
             before: None,
-            after: Some(told.to_string()),
+            after: Some(reported.to_string()),
         };
         store.add_to_audit_log(&note).await?;
         Ok(report)

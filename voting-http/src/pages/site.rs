@@ -300,8 +300,8 @@ impl Prefix {
     /// The path that the application has set. Otherwise the path that a router of poem removed from the address; poem
     /// keeps the original address beside it.
     pub(crate) fn of(request: &Request) -> Self {
-        if let Some(BasePath(told)) = request.data::<BasePath>() {
-            return Self(told.to_string());
+        if let Some(BasePath(reported)) = request.data::<BasePath>() {
+            return Self(reported.to_string());
         }
         let (original, own) = (request.original_uri().path(), request.uri().path());
         let prefix = original
@@ -321,9 +321,9 @@ impl Prefix {
 pub(crate) fn address_of(request: &Request) -> Option<String> {
     let original = request.original_uri().path_and_query()?.as_str();
     match request.data::<BasePath>() {
-        Some(BasePath(told)) => {
+        Some(BasePath(reported)) => {
             let own = request.uri().path_and_query()?.as_str();
-            Some(format!("{told}{own}"))
+            Some(format!("{reported}{own}"))
         }
         None => Some(original.to_owned()),
     }

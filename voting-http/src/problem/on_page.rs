@@ -101,13 +101,13 @@ impl Problem {
         if self.is_poll_closed() {
             return t.closed_before.clone();
         }
-        let told = t.sentences(&t.not_counted, &detail);
+        let reported = t.sentences(&t.not_counted, &detail);
         match self.retry_after {
             Some(seconds) if self.status == StatusCode::TOO_MANY_REQUESTS && seconds > 1 => {
-                t.sentences(&told, &t.again_in_seconds(seconds.into()))
+                t.sentences(&reported, &t.again_in_seconds(seconds.into()))
             }
-            None if !self.status.is_server_error() => told,
-            _ => t.sentences(&told, &t.again_soon),
+            None if !self.status.is_server_error() => reported,
+            _ => t.sentences(&reported, &t.again_soon),
         }
     }
 }

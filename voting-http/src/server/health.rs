@@ -28,13 +28,13 @@ type Last = Option<(Instant, Result<(), NotReady>)>;
 #[derive(Debug, Clone)]
 struct NotReady {
     /// The reason as every client is told it.
-    told: String,
+    reported: String,
     why: WhyNotReady,
 }
 
 impl From<NotReady> for Problem {
-    fn from(NotReady { told, why }: NotReady) -> Self {
-        Self::not_ready(why.what, &told).because(why)
+    fn from(NotReady { reported, why }: NotReady) -> Self {
+        Self::not_ready(why.what, &reported).because(why)
     }
 }
 
@@ -100,7 +100,7 @@ impl Health {
                 let outcome = self.check().await;
                 let before = last.replace((Instant::now(), outcome.clone()));
                 let before = before.as_ref().map(|(_, outcome)| outcome);
-                tell_change(self.service, before, &outcome);
+                log_change(self.service, before, &outcome);
                 outcome
             }
         };
@@ -114,7 +114,7 @@ impl Health {
 
     async fn check(&self) -> Result<(), NotReady> {
         for (what, check) in &self.checks {
-            let (told, reason) = match timeout(CHECK_TIMEOUT, check()).await {
+            let (reported, reason) = match timeout(CHECK_TIMEOUT, check()).await {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => {
                     // The error itself only says that the store is unavailable; its source says why.
@@ -129,14 +129,14 @@ impl Health {
             };
             let reason = reason.into();
             let why = WhyNotReady { what, reason };
-            return Err(NotReady { told, why });
+            return Err(NotReady { reported, why });
         }
         Ok(())
     }
 }
 
 /// Logs a change. A state that continues is not logged again; `/readyz` shows it.
-fn tell_change(
+fn log_change(
     service: &'static str,
     before: Option<&Result<(), NotReady>>,
     now: &Result<(), NotReady>,

@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_votes_are_told_beside_the_voters() {
+    fn blank_votes_are_reported_beside_the_voters() {
         let mut tally = Tally::empty("p".parse().unwrap(), 2);
         (tally.voters, tally.blank, tally.votes) = (3, 1, vec![2, 0]);
         let texts = ResultTexts::new(&poll(1), StateView::Open, &tally, Texts::english());

@@ -12,11 +12,11 @@ use std::{
 use poem::Request;
 use voting_core::{
     Poll, PollId, StoreError, VoterId,
-    error::{ErrorKind, in_one_line},
+    error::ErrorKind,
     model::{
         code::{Generation, Serial, VoterCode},
         poll::{CodeRefusal, VoterScheme},
-        poll_key::{PollKey, PollKeyWrap, WrappedPollKey},
+        poll_key::{PollKey, PollKeyWrap},
         secrets::Secrets,
     },
 };
@@ -27,7 +27,10 @@ use super::{
     program_key::ProgramKey,
 };
 use crate::{
-    edge::visitor::{KEY_HEADER, NoCode, NoVoterCookie, Visitor},
+    edge::{
+        poll_key::{self, OpenedKey},
+        visitor::{KEY_HEADER, NoCode, NoVoterCookie, Visitor},
+    },
     problem::{Problem, kind::ProblemKind, seldom::Seldom},
 };
 
@@ -37,7 +40,7 @@ pub(super) const CODE_HEADER: &str = "voter-code";
 /// The keys of the polls, and the cookies of codes.
 pub(super) struct Electors {
     wrap: Option<PollKeyWrap>,
-    known: RwLock<HashMap<PollId, (WrappedPollKey, Arc<PollKey>)>>,
+    known: RwLock<HashMap<PollId, OpenedKey>>,
     codes: PollCookies,
     warnings: Seldom,
 }
@@ -72,30 +75,13 @@ impl Electors {
             return Ok(Arc::clone(key));
         }
         drop(known);
-        let opened = match (&self.wrap, wrapped) {
-            (Some(wrap), Some(wrapped)) => wrap
-                .open(poll.id(), wrapped)
-                .map(|key| (wrapped.clone(), Arc::new(key)))
-                .map_err(|error| in_one_line(&error)),
-            (None, Some(_)) => Err("this service has no entry_key_file".to_owned()),
-            (_, None) => Err("the poll has no key".to_owned()),
-        };
-        match opened {
-            Ok((wrapped, key)) => {
-                let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-                known.insert(poll.id().clone(), (wrapped, Arc::clone(&key)));
-                Ok(key)
-            }
-            Err(why) => {
-                if let Some(held_back) = self.warnings.due() {
-                    tracing::error!(poll = %poll.id(), error = why, held_back, "nobody can vote in this poll");
-                }
-                Err(
-                    StoreError::of_kind(ErrorKind::Other, "the key of the poll cannot be read")
-                        .into(),
-                )
-            }
-        }
+        let opened = poll_key::open(self.wrap.as_ref(), poll, &self.warnings);
+        let cannot = || StoreError::of_kind(ErrorKind::Other, "the key of the poll cannot be read");
+        let opened = opened.ok_or_else(cannot)?;
+        let key = Arc::clone(&opened.1);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(poll.id().clone(), opened);
+        Ok(key)
     }
 
     /// The poll's key is destroyed.

@@ -22,6 +22,7 @@ use voting_core::{
         moment::Moment,
         poll_key::{PollKeyWrap, WrappedPollKey},
     },
+    pipeline::retention::remove_in_portions,
     store::{
         WebhookStore,
         webhooks::{Attempt, Condition, Delivery, Outcome, Turn, Webhook, WebhookChange},
@@ -49,10 +50,6 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// How often the numbers for the metrics are asked for, and old deliveries removed.
 const TIDY: Duration = Duration::from_secs(15);
-
-/// How many old deliveries are removed at once, and how many times in a row.
-const REMOVED_AT_ONCE: usize = 1_000;
-const REMOVALS: usize = 20;
 
 /// The longest text about an attempt that is kept, in characters.
 const MAX_RESULT: usize = 200;
@@ -321,13 +318,7 @@ impl Webhooks {
         numbers.waiting = self.store().waiting_deliveries().await?;
         *self.0.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(numbers);
         let before = self.now().minus(kept);
-        for _ in 0..REMOVALS {
-            let removed = self.store().remove_deliveries(before, REMOVED_AT_ONCE);
-            if removed.await? < REMOVED_AT_ONCE {
-                break;
-            }
-        }
-        Ok(())
+        remove_in_portions(|limit| self.store().remove_deliveries(before, limit)).await
     }
 
     /// Sends what is due, for ever, and removes deliveries that were made longer ago than `kept`. Errors of the store are logged, once

@@ -90,8 +90,8 @@ mod tests {
         let cores = Cores::of(2).unwrap();
         for (core, runtime) in cores.runtimes().iter().enumerate() {
             for _ in 0..3 {
-                let told = runtime.spawn(name()).await.unwrap();
-                assert_eq!(told.unwrap(), format!("core-{core}"));
+                let reported = runtime.spawn(name()).await.unwrap();
+                assert_eq!(reported.unwrap(), format!("core-{core}"));
             }
         }
         let runtimes = cores.runtimes().to_vec();

@@ -21,16 +21,16 @@ pub(crate) type Service = Arc<dyn DynEndpoint<Output = Response>>;
 /// Says that all services listen. It does not say that their stores answer: a supervisor that waited for this would
 /// kill a process that rightly waits for its stores. `/readyz` shows it.
 pub(crate) fn ready() {
-    tell("READY=1");
+    notify("READY=1");
 }
 
 /// Says that the process stops.
 pub(crate) fn stopping() {
-    tell("STOPPING=1\nSTATUS=stopping");
+    notify("STOPPING=1\nSTATUS=stopping");
 }
 
 #[cfg(unix)]
-fn tell(state: &str) {
+fn notify(state: &str) {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
         tracing::warn!(%error, "cannot notify the supervisor");
     }
@@ -49,7 +49,7 @@ fn is_supervised() -> bool {
 }
 
 #[cfg(not(unix))]
-fn tell(_: &str) {}
+fn notify(_: &str) {}
 
 #[cfg(not(unix))]
 fn watchdog_timeout() -> Option<Duration> {
@@ -80,7 +80,7 @@ impl Watchdog {
                 tracing::error!("{what}; sending no watchdog message to the supervisor");
                 continue;
             }
-            tell("WATCHDOG=1");
+            notify("WATCHDOG=1");
         }
     }
 
@@ -124,13 +124,13 @@ impl Lookout {
     pub(crate) async fn look(self) {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = String::new();
+        let mut sent = String::new();
         loop {
             ticks.tick().await;
             let status = self.status().await;
-            if status != told {
-                tell(&format!("STATUS={status}"));
-                told = status;
+            if status != sent {
+                notify(&format!("STATUS={status}"));
+                sent = status;
             }
         }
     }

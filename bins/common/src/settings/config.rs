@@ -8,12 +8,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize, Serializer};
-use voting_core::{Poll, PollId, WorkerOptions, pipeline::tell::TellOptions};
+use voting_core::{Poll, PollId, WorkerOptions, pipeline::observe::ObserveOptions};
 use voting_http::{Limits, NewVoters, ProofOfWork, PublicUrl, TrustedProxies};
 
 use crate::{
     secrets::Hidden,
-    settings::{listen, lists, log::LogFormat, webhooks::WebhookHost},
+    settings::{listen, lists, log::LogFormat, webhook_host::WebhookHost},
 };
 
 /// All settings.
@@ -621,8 +621,8 @@ impl Config {
     }
 
     /// The options of events.
-    pub fn tell_options(&self) -> TellOptions {
-        let mut options = TellOptions::default();
+    pub fn event_options(&self) -> ObserveOptions {
+        let mut options = ObserveOptions::default();
         options.kept = Duration::from_secs(24 * 3_600 * u64::from(self.worker.event_days.get()));
         options
     }

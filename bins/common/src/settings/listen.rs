@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_with_how_to_write_it() {
+    fn what_is_no_address_is_reported_with_how_to_write_it() {
         for (text, hint) in [
             (":8080", "0.0.0.0:8080 for all"),
             ("*:8080", "127.0.0.1:8080 for this machine only"),
@@ -126,8 +126,8 @@ mod tests {
             ("http://localhost:8080", "leave the scheme out"),
             ("nowhere.invalid:8080", "cannot be looked up"),
         ] {
-            let told = parse(text).expect_err(text);
-            assert!(told.contains(hint), "{told}");
+            let reported = parse(text).expect_err(text);
+            assert!(reported.contains(hint), "{reported}");
         }
     }
 }

@@ -125,18 +125,21 @@ mod tests {
             "info;debug",
             "[=info",
         ] {
-            let told = check(bad).expect_err(bad).to_string();
+            let reported = check(bad).expect_err(bad).to_string();
             assert!(
-                told.contains("off, error, warn, info, debug, trace"),
-                "{told}"
+                reported.contains("off, error, warn, info, debug, trace"),
+                "{reported}"
             );
         }
-        let told = check("info,voting=vebose").expect_err("it is bad");
-        assert!(told.to_string().contains("\"voting=vebose\""), "{told}");
+        let reported = check("info,voting=vebose").expect_err("it is bad");
+        assert!(
+            reported.to_string().contains("\"voting=vebose\""),
+            "{reported}"
+        );
     }
 
     #[test]
-    fn errors_are_told_of_what_has_no_level() {
+    fn errors_are_reported_of_what_has_no_level() {
         assert_eq!(
             filter("voting_core=debug").unwrap().to_string(),
             filter("error,voting_core=debug").unwrap().to_string()

@@ -24,4 +24,5 @@ pub(crate) mod service;
 mod stored_polls;
 pub(crate) mod theme;
 pub(crate) mod typed;
+pub(crate) mod webhook_host;
 pub(crate) mod webhooks;

@@ -43,8 +43,8 @@ fn without_source(text: &str) -> String {
             .trim_start_matches(|c: char| c.is_ascii_digit());
         rest.trim_start().starts_with('|')
     };
-    let told: Vec<_> = text.lines().filter(|line| !is_quote(line)).collect();
-    told.join(": ")
+    let kept: Vec<_> = text.lines().filter(|line| !is_quote(line)).collect();
+    kept.join(": ")
 }
 
 /// Adds to a fault that begins with its setting where this setting is set.

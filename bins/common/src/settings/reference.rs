@@ -159,8 +159,8 @@ fn document() -> String {
         .settings()
         .map(|(key, _)| (key, format!("--{}", key.replace('.', "-"))))
         .collect();
-    let mut told = Vec::new();
-    let row = |key: String, field: &Field, told: &mut Vec<String>| {
+    let mut listed = Vec::new();
+    let row = |key: String, field: &Field, listed: &mut Vec<String>| {
         let flag = flags.get(key.as_str());
         let flag = flag.map_or_else(String::new, |flag| format!(", `{flag}`"));
         let default = defaults.get(&key).expect("a setting has a default or none");
@@ -174,7 +174,7 @@ fn document() -> String {
             range(&key),
             field.about
         );
-        told.push(key);
+        listed.push(key);
         row
     };
     const HEAD: &str = "\n| setting | variable, flag | type | default | unit, range | what it is for |\n\
@@ -182,19 +182,19 @@ fn document() -> String {
     let (mut single, mut sections) = (format!("\n## At the top\n{HEAD}"), String::new());
     for field in &structs.0["Config"].fields {
         let Some(section) = structs.0.get(&field.kind) else {
-            single += &row(field.name.clone(), field, &mut told);
+            single += &row(field.name.clone(), field, &mut listed);
             continue;
         };
         let name = &field.name;
         sections += &format!("\n## `[{name}]`\n\n{}\n{HEAD}", field.about);
         assert!(!section.about.is_empty());
         for inner in &section.fields {
-            sections += &row(format!("{name}.{}", inner.name), inner, &mut told);
+            sections += &row(format!("{name}.{}", inner.name), inner, &mut listed);
         }
     }
-    told.sort();
+    listed.sort();
     let known: Vec<_> = defaults.keys().cloned().collect();
-    assert_eq!(told, known, "each setting is told, once");
+    assert_eq!(listed, known, "each setting is told, once");
     for bounds in &BOUNDS {
         assert!(known.iter().any(|key| key == bounds.key), "{}", bounds.key);
     }

@@ -2,13 +2,11 @@
 
 use std::{
     fmt, io,
-    str::FromStr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use serde::Serialize;
 use ureq::{
     Agent, Error,
     config::Config as AgentConfig,
@@ -21,27 +19,13 @@ use ureq::{
 };
 use voting_core::{model::poll_key::PollKeyWrap, store::WebhookStore};
 use voting_http::webhooks::{
-    Allowed, InvalidAllowed, Target, WebhookAnswer, WebhookClient, WebhookRequest, Webhooks,
+    Allowed, Target, WebhookAnswer, WebhookClient, WebhookRequest, Webhooks,
 };
 
 use super::{config::Config, provider};
 
 /// How long a receiver may take to answer.
 const WITHIN: Duration = Duration::from_secs(15);
-
-/// A host, an address or a network to which webhooks may be sent although it is not public.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct WebhookHost(String);
-
-impl FromStr for WebhookHost {
-    type Err = InvalidAllowed;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Allowed::new([text])?;
-        Ok(Self(text.to_owned()))
-    }
-}
 
 impl Config {
     /// Webhooks in this store, whose secrets are wrapped under these keys.

@@ -24,17 +24,17 @@ use crate::{
 /// # Errors
 /// A source does not answer. This says nothing about the ballots.
 pub async fn check(history: &History, sources: &Sources) -> Result<Verdict, CheckError> {
-    check_telling(history, sources, &|_| ()).await
+    check_with(history, sources, &|_| ()).await
 }
 
 /// The same as [`check`], and reports its progress.
 ///
 /// # Errors
 /// As [`check`].
-pub async fn check_telling(
+pub async fn check_with(
     history: &History,
     sources: &Sources,
-    tell: &dyn Fn(Step),
+    on_step: &dyn Fn(Step),
 ) -> Result<Verdict, CheckError> {
     let mut verdict = Verdict::new(history);
     let mut findings = Findings::default();
@@ -47,7 +47,7 @@ pub async fn check_telling(
         history,
         sources,
         expected: Expected::of(history, &sources.before),
-        tell,
+        on_step,
         patience: sources.patience,
     };
     if let Some(result) = &result {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    checking::{expected::Expected, sources::Sources, step::Tell},
+    checking::{expected::Expected, sources::Sources, step::OnStep},
     history::History,
 };
 
@@ -12,7 +12,7 @@ pub(crate) struct Checking<'a> {
     pub(crate) history: &'a History,
     pub(crate) sources: &'a Sources,
     pub(crate) expected: Expected,
-    pub(crate) tell: Tell<'a>,
+    pub(crate) on_step: OnStep<'a>,
     /// It is zero once something was waited for without success.
     pub(crate) patience: Duration,
 }

@@ -37,9 +37,9 @@ pub(crate) async fn check_receipts(
         })
         .collect();
     let asked = spread(&last, checking.sources.receipts);
-    let tell = |counted, of| (checking.tell)(Step::Counted { counted, of });
+    let on_step = |counted, of| (checking.on_step)(Step::Counted { counted, of });
     let is_done = |state| state != State::Pending;
-    let states = ask(checking, result, &asked, is_done, tell).await?;
+    let states = ask(checking, result, &asked, is_done, on_step).await?;
     for (&(index, _), state) in asked.iter().zip(&states) {
         findings.note(index, by_receipt(&history.voters[index as usize], *state));
     }
@@ -52,10 +52,10 @@ pub(crate) async fn check_receipts(
         .iter()
         .map(|Earlier { voter, receipt }| (*voter, receipt))
         .collect();
-    let tell = |replaced, of| (checking.tell)(Step::Replaced { replaced, of });
+    let on_step = |replaced, of| (checking.on_step)(Step::Replaced { replaced, of });
     // The ballot that replaces it may be pending.
     let is_done = |state| !matches!(state, State::Counted | State::Pending);
-    let states = ask(checking, result, &earlier, is_done, tell).await?;
+    let states = ask(checking, result, &earlier, is_done, on_step).await?;
     for (&(index, _), state) in earlier.iter().zip(&states) {
         let last = findings.0.get(&index).copied();
         if let Some(found) = by_earlier(last, *state) {
@@ -74,7 +74,7 @@ async fn ask(
     result: &Service,
     receipts: &[(u32, &ReceiptToken)],
     is_done: impl Fn(State) -> bool,
-    tell: impl Fn(u64, u64),
+    on_step: impl Fn(u64, u64),
 ) -> Result<Vec<State>, CheckError> {
     let history = checking.history;
     let text = |at: usize| {
@@ -85,8 +85,8 @@ async fn ask(
         text.unwrap_or_default()
     };
     let of = receipts.len();
-    let told = |open: usize| tell((of - open) as u64, of as u64);
+    let reported = |open: usize| on_step((of - open) as u64, of as u64);
     result
-        .states(of, text, is_done, checking.patience, told)
+        .states(of, text, is_done, checking.patience, reported)
         .await
 }

@@ -10,7 +10,7 @@ use crate::{
         error::CheckError,
         service::Service,
         step::Step,
-        store::{self, Beginning, Count, Scan, ToldSince},
+        store::{self, Beginning, Count, RecordedSince, Scan},
         verdict::Verdict,
         voter_check::{Finding, Findings, by_store},
         waiting::Waiting,
@@ -76,7 +76,7 @@ pub(crate) async fn check_store(
         let missing = look.missing(checking);
         let is_all = missing == Missing::default();
         if is_all && !rested {
-            (checking.tell)(Step::Resting);
+            (checking.on_step)(Step::Resting);
             sleep(rest).await;
             rested = true;
         } else if is_all || waiting.is_over(missing) {
@@ -84,7 +84,7 @@ pub(crate) async fn check_store(
         } else {
             let of = order.ids.len() as u64;
             let counted = of - missing.voters;
-            (checking.tell)(Step::Counted { counted, of });
+            (checking.on_step)(Step::Counted { counted, of });
             waiting.pause().await;
         }
     };
@@ -106,8 +106,8 @@ pub(crate) async fn check_store(
         verdict.tally_is_off(off.saturating_sub(2 * scan.were_pending));
         verdict.is_shown_off(missing.shown);
     }
-    if let Some(told) = look.told(checking) {
-        verdict.store_told(&told, !findings.are_pending());
+    if let Some(recorded) = look.recorded(checking) {
+        verdict.store_recorded(&recorded, !findings.are_pending());
     }
     Ok(())
 }
@@ -170,8 +170,12 @@ async fn scan(
 
 impl Look {
     /// What the store has recorded since before the load, if this is known.
-    fn told(&self, checking: &Checking<'_>) -> Option<ToldSince> {
-        Some(self.scan.told?.since(&checking.sources.before.told?))
+    fn recorded(&self, checking: &Checking<'_>) -> Option<RecordedSince> {
+        Some(
+            self.scan
+                .recorded?
+                .since(&checking.sources.before.recorded?),
+        )
     }
 
     fn missing(&self, checking: &Checking<'_>) -> Missing {
@@ -179,9 +183,9 @@ impl Look {
             .findings
             .iter()
             .filter(|found| **found == Finding::Missing);
-        let unaccounted = self.told(checking).map_or(0, |told| {
+        let unaccounted = self.recorded(checking).map_or(0, |recorded| {
             let acknowledged = checking.history.counts.acknowledged;
-            acknowledged.saturating_sub(told.ballots)
+            acknowledged.saturating_sub(recorded.ballots)
         });
         let shown = self.shown.as_ref();
         Missing {
@@ -204,8 +208,8 @@ impl Look {
             (Some(position), Some(flushed)) => flushed.has(position),
             // Without a receipt, the place in the log is unknown, so the ballot may be one of the pending ones.
             (None, Some(_)) => {
-                let told = self.told(checking);
-                told.is_some_and(|told| !told.others) && missing.unaccounted == 0
+                let recorded = self.recorded(checking);
+                recorded.is_some_and(|recorded| !recorded.others) && missing.unaccounted == 0
             }
             (_, None) => false,
         };

@@ -85,7 +85,7 @@ impl Service {
     }
 
     /// The states of this many receipts. It ends once all are done, or once none has become done for as long as
-    /// `patience`. A receipt that the service does not know is pending. `tell` gets the number of receipts that are
+    /// `patience`. A receipt that the service does not know is pending. `on_step` gets the number of receipts that are
     /// not done.
     pub(crate) async fn states(
         &self,
@@ -93,7 +93,7 @@ impl Service {
         text: impl Fn(usize) -> String,
         is_done: impl Fn(State) -> bool,
         patience: Duration,
-        tell: impl Fn(usize),
+        on_step: impl Fn(usize),
     ) -> Result<Vec<State>, CheckError> {
         let mut states = vec![State::Pending; receipts];
         let mut waiting: Vec<usize> = (0..receipts).collect();
@@ -102,26 +102,28 @@ impl Service {
             let open = Mutex::new(waiting.iter());
             let one = async || -> Result<Vec<(usize, State)>, CheckError> {
                 let mut asking = Asking::of(self);
-                let mut told = Vec::new();
+                let mut reported = Vec::new();
                 loop {
                     let next = open.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some(&index) = next else { return Ok(told) };
+                    let Some(&index) = next else {
+                        return Ok(reported);
+                    };
                     let path = format!("/v1/receipts/{}", text(index));
                     let Some(body) = asking.ask(&path).await? else {
                         continue;
                     };
-                    told.push((index, read::<Receipt>(&body)?.state));
+                    reported.push((index, read::<Receipt>(&body)?.state));
                 }
             };
-            let told = join_all((0..AT_A_TIME.min(waiting.len())).map(|_| one())).await;
-            for told in told {
-                for (index, state) in told? {
+            let reported = join_all((0..AT_A_TIME.min(waiting.len())).map(|_| one())).await;
+            for reported in reported {
+                for (index, state) in reported? {
                     states[index] = state;
                 }
             }
             let before = waiting.len();
             waiting.retain(|index| !is_done(states[*index]));
-            tell(waiting.len());
+            on_step(waiting.len());
             if waiting.len() < before {
                 moved = Instant::now();
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::checking::{
     error::CheckError,
     service::Service,
-    store::{self, Count, Flushed, Told},
+    store::{self, Count, Flushed, Recorded},
     waiting::Waiting,
 };
 
@@ -41,7 +41,7 @@ pub struct Before {
     /// Votes by option.
     pub votes: Vec<u64>,
     /// What the store has recorded of the ballots of all polls. Without it, replaced ballots are not added up.
-    pub told: Option<Told>,
+    pub recorded: Option<Recorded>,
     /// Which entries of the log were counted.
     pub(crate) flushed: Option<Flushed>,
 }
@@ -118,7 +118,7 @@ impl Sources {
             self.before = Before {
                 voters: scan.kept.voters,
                 votes: scan.kept.votes,
-                told: scan.told,
+                recorded: scan.recorded,
                 flushed: scan.flushed,
             };
         } else if let Some(result) = result {
@@ -126,7 +126,7 @@ impl Sources {
             self.before = Before {
                 voters,
                 votes,
-                told: None,
+                recorded: None,
                 flushed: None,
             };
         }

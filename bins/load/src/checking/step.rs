@@ -47,4 +47,4 @@ impl fmt::Display for Step {
 }
 
 /// A function that is called with each step of a check.
-pub(crate) type Tell<'a> = &'a (dyn Fn(Step) + 'a);
+pub(crate) type OnStep<'a> = &'a (dyn Fn(Step) + 'a);

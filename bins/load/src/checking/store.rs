@@ -45,7 +45,7 @@ impl Count {
 /// The store's totals: how many ballots of all polls were counted, superseded and rejected. Each ballot is recorded
 /// once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Recorded {
     counted: u64,
     superseded: u64,
     rejected: u64,
@@ -55,20 +55,20 @@ pub struct Told {
 
 /// What the store has recorded between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ToldSince {
+pub(crate) struct RecordedSince {
     pub(crate) ballots: u64,
     pub(crate) superseded: u64,
     /// Whether others have voted in other polls meanwhile, or ballots were rejected.
     pub(crate) others: bool,
 }
 
-impl Told {
+impl Recorded {
     fn ballots(&self) -> u64 {
         self.counted + self.superseded + self.rejected
     }
 
-    pub(crate) fn since(&self, before: &Self) -> ToldSince {
-        ToldSince {
+    pub(crate) fn since(&self, before: &Self) -> RecordedSince {
+        RecordedSince {
             ballots: self.ballots().saturating_sub(before.ballots()),
             superseded: self.superseded.saturating_sub(before.superseded),
             // If the rejected ballots are of this load, this is a fault in itself.
@@ -142,7 +142,7 @@ pub(crate) struct Scan {
     /// The count of the ballots, in the same snapshot.
     pub(crate) counted: Count,
     /// The store's totals. `None` if the login may not read them; the result service's login may not.
-    pub(crate) told: Option<Told>,
+    pub(crate) recorded: Option<Recorded>,
     /// The flushed entries. `None` in the same case.
     pub(crate) flushed: Option<Flushed>,
 }
@@ -236,9 +236,9 @@ fn try_scan(
         beginning.is_some_and(|beginning| beginning.was_pending(**position, &first))
     });
     let were_pending = were_pending.count() as u64;
-    let (told, flushed) = if may_see_all(&mut snapshot)? {
+    let (recorded, flushed) = if may_see_all(&mut snapshot)? {
         (
-            Some(told(&mut snapshot, key)?),
+            Some(recorded(&mut snapshot, key)?),
             Some(flushed(&mut snapshot)?),
         )
     } else {
@@ -251,7 +251,7 @@ fn try_scan(
         were_pending,
         kept,
         counted,
-        told,
+        recorded,
         flushed,
     })
 }
@@ -264,7 +264,7 @@ fn may_see_all(snapshot: &mut Transaction<'_>) -> Result<bool, Error> {
     Ok(snapshot.query_one(rights, &[])?.get(0))
 }
 
-fn told(snapshot: &mut Transaction<'_>, poll: i32) -> Result<Told, Error> {
+fn recorded(snapshot: &mut Transaction<'_>, poll: i32) -> Result<Recorded, Error> {
     // A flush writes the row of a turnout even if no value changes. In this case only `xmin` shows the flush.
     let sums = "SELECT
         (SELECT COALESCE(SUM(voters), 0)::bigint FROM turnouts),
@@ -273,7 +273,7 @@ fn told(snapshot: &mut Transaction<'_>, poll: i32) -> Result<Told, Error> {
         (SELECT COALESCE(SUM(xmin::text::bigint), 0)::bigint FROM turnouts WHERE poll <> $1)";
     let row = snapshot.query_one(sums, &[&poll])?;
     let sum = |at: usize| u64::try_from(row.get::<_, i64>(at));
-    Ok(Told {
+    Ok(Recorded {
         counted: sum(0)?,
         superseded: sum(1)?,
         rejected: sum(2)?,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     checking::{
-        store::ToldSince,
+        store::RecordedSince,
         voter_check::{Finding, Findings},
     },
     counts::Counts,
@@ -50,7 +50,8 @@ pub struct Verdict {
     pub excess: u64,
     /// How many ballots the store has recorded since the load began; `None` if the store was not read before the
     /// load, or if the login may not read its counters.
-    pub told: Option<u64>,
+    #[serde(rename = "told")]
+    pub recorded: Option<u64>,
     /// Ballots of others that waited in the log when the load began. If there are any, a surplus in the tally and the
     /// counters may be theirs and is not reported.
     pub were_pending: u64,
@@ -156,18 +157,18 @@ impl Verdict {
     }
 
     /// Adds what the store has recorded of all ballots together.
-    pub(crate) fn store_told(&mut self, told: &ToldSince, is_all: bool) {
+    pub(crate) fn store_recorded(&mut self, recorded: &RecordedSince, is_all: bool) {
         let counts = &self.counts;
         let most = counts.acknowledged + counts.unknown + counts.unexpected;
-        (self.told, self.others) = (Some(told.ballots), told.others);
+        (self.recorded, self.others) = (Some(recorded.ballots), recorded.others);
         if is_all {
-            self.unaccounted = counts.acknowledged.saturating_sub(told.ballots);
+            self.unaccounted = counts.acknowledged.saturating_sub(recorded.ballots);
         }
-        if !told.others && self.were_pending > 0 {
-            self.superseded = told.superseded;
-        } else if !told.others {
-            self.excess = told.ballots.saturating_sub(most);
-            self.superseded = told.superseded;
+        if !recorded.others && self.were_pending > 0 {
+            self.superseded = recorded.superseded;
+        } else if !recorded.others {
+            self.excess = recorded.ballots.saturating_sub(most);
+            self.superseded = recorded.superseded;
         }
         for (number, what) in [
             (
@@ -232,7 +233,7 @@ impl Verdict {
         } else {
             self.receipts_asked
         };
-        if self.told.is_none() || self.others {
+        if self.recorded.is_none() || self.others {
             let earlier = self.counts.acknowledged - self.voters_acknowledged;
             let all = self.store_read || self.receipts_asked == self.receipts;
             self.superseded = replaced + if all { earlier } else { self.earlier_asked };

@@ -82,7 +82,7 @@ impl Rewind {
             exit = Exit::Failed;
             announce(&format!(
                 "Ballots of shard {shard} may be missing, if any came between {} and {}: the backup ends at \
-                         the first of these moments, and Redis has all ballots from the second one on.\n",
+                 the first of these moments, and Redis has all ballots from the second one on.\n",
                 moment(newest),
                 moment(first)
             ));
@@ -104,7 +104,7 @@ impl Rewind {
         back: &LookBack,
         totals: Totals,
     ) -> Result<(), CannotRewind> {
-        let more = told(back, totals).saturating_sub(back.accepted);
+        let more = ballots_in_store(back, totals).saturating_sub(back.accepted);
         let accepted = redis.accepted().await.map_err(CannotRewind::NewLog)?;
         if accepted != back.accepted {
             // The two numbers are from different moments.
@@ -151,11 +151,11 @@ fn hidden(back: &LookBack, totals: Totals, log_is_whole: bool) -> u64 {
     if !log_is_whole || back.lost > 0 {
         return 0;
     }
-    back.accepted.saturating_sub(told(back, totals))
+    back.accepted.saturating_sub(ballots_in_store(back, totals))
 }
 
 /// The ballots that the store has counted, and those that it will count when they are handed out again.
-fn told(back: &LookBack, totals: Totals) -> u64 {
+fn ballots_in_store(back: &LookBack, totals: Totals) -> u64 {
     let Totals {
         counted,
         superseded,

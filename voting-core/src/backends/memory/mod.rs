@@ -5,6 +5,7 @@
 
 mod log;
 mod store;
+mod webhook_tables;
 mod webhooks;
 
 use std::{

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque, btree_map
 
 use async_trait::async_trait;
 
-use super::{Memory, webhooks::Webhooks};
+use super::{Memory, webhook_tables::Webhooks};
 use crate::{
     error::StoreError,
     log::entry,
@@ -175,7 +175,7 @@ impl Store {
             (None, None) => {}
         }
         if let Some((mark, event)) = opening {
-            self.tell(&mark, &event);
+            self.add_if_news(&mark, &event);
         }
         for event in events {
             self.add_event(event);
@@ -220,21 +220,25 @@ impl Store {
         });
     }
 
-    fn tell(&mut self, mark: &Mark, event: &NewEvent) -> bool {
+    fn add_if_news(&mut self, mark: &Mark, event: &NewEvent) -> bool {
         let now = Moment::now();
         let last = self.marks.get(&mark.name);
         let last = last.map(|(value, at, _)| (value.as_str(), *at));
-        let (news, told_at) = (mark.news(last, now), last.map(|(_, at)| at));
-        let is_told = news == News::Told;
+        let (news, added_at) = (mark.news(last, now), last.map(|(_, at)| at));
+        let is_added = news == News::Added;
         if news != News::None {
-            let at = if is_told { now } else { told_at.unwrap_or(now) };
+            let at = if is_added {
+                now
+            } else {
+                added_at.unwrap_or(now)
+            };
             let noted = (mark.value.clone(), at, event.poll.clone());
             self.marks.insert(mark.name.clone(), noted);
         }
-        if is_told {
+        if is_added {
             self.add_event(event.clone());
         }
-        is_told
+        is_added
     }
 
     fn add_event(&mut self, what: NewEvent) {
@@ -521,14 +525,14 @@ impl EventStore for Memory {
         })
     }
 
-    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+    async fn add_event(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         let mut store = self.store();
         if let Some(poll) = &event.poll
-            && !events::is_told_of(store.poll(poll).map(|stored| &stored.poll))
+            && !events::takes_events(store.poll(poll).map(|stored| &stored.poll))
         {
             return Ok(false);
         }
-        Ok(store.tell(mark, event))
+        Ok(store.add_if_news(mark, event))
     }
 
     async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {

@@ -1,11 +1,9 @@
-//! Webhooks, and what is sent to them.
-
-use std::collections::BTreeMap;
+//! The trait of webhooks, over the tables in memory.
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Memory, store::Store};
+use super::{Memory, store::Store, webhook_tables::Stored};
 use crate::{
     error::StoreError,
     model::moment::Moment,
@@ -14,51 +12,6 @@ use crate::{
         webhooks::{Attempt, Delivery, EVENTS_A_TURN, MAX_WEBHOOKS, Turn, Webhook, WebhookChange},
     },
 };
-
-#[derive(Debug, Default)]
-pub(super) struct Webhooks {
-    /// In the order in which they were added.
-    all: Vec<Stored>,
-    /// By webhook, number and id.
-    deliveries: BTreeMap<(Uuid, u64, Uuid), Delivery>,
-}
-
-#[derive(Debug)]
-struct Stored {
-    webhook: Webhook,
-    /// The number of the last turn.
-    turn: u64,
-    /// A sender has it, until `not_before`.
-    is_running: bool,
-    /// No turn begins before.
-    not_before: Option<Moment>,
-}
-
-impl Webhooks {
-    fn of(&mut self, id: Uuid) -> Option<&mut Stored> {
-        self.all.iter_mut().find(|stored| stored.webhook.id == id)
-    }
-
-    fn put(&mut self, delivery: Delivery) {
-        let key = (delivery.webhook, delivery.number, delivery.id);
-        self.deliveries.insert(key, delivery);
-    }
-
-    fn delivery(&self, webhook: Uuid, id: Uuid) -> Option<&Delivery> {
-        let mut deliveries = self.deliveries.values();
-        deliveries.find(|delivery| delivery.webhook == webhook && delivery.id == id)
-    }
-
-    /// What is due, in the order in which it is sent.
-    fn due(&self, webhook: Uuid, now: Moment) -> Vec<Delivery> {
-        let deliveries = self.deliveries.values().filter(|delivery| {
-            delivery.webhook == webhook && delivery.due.is_some_and(|due| due <= now)
-        });
-        let mut due: Vec<_> = deliveries.cloned().collect();
-        due.sort_by_key(|delivery| (delivery.due, delivery.number, delivery.id));
-        due
-    }
-}
 
 impl Store {
     fn take_turn(&mut self, now: Moment, until: Moment, limit: usize) -> Option<Turn> {

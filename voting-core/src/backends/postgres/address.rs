@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_must_be_escaped_is_told_without_it() {
+    fn a_password_that_must_be_escaped_is_reported_without_it() {
         for url in [
             "postgres://u:hunter@2@h/d",
             "postgres://u:hunter/2@h/d",
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_told_without_it() {
+    fn what_is_no_address_is_reported_without_it() {
         for url in [
             "h",
             "u:hunter2@h/d",

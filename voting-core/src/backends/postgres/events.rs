@@ -7,7 +7,7 @@ use ::postgres::Row;
 use async_trait::async_trait;
 
 use super::{
-    Inner, Postgres, from_column, polls::to_poll, prepared::Transaction, to_column, to_limit,
+    Inner, Postgres, from_column, prepared::Transaction, rows::to_poll, to_column, to_limit,
 };
 use crate::{
     backends::stored_event::EventColumns,
@@ -15,7 +15,7 @@ use crate::{
     model::{id::PollId, moment::Moment},
     store::{
         EventStore,
-        events::{Event, Events, Mark, NewEvent, News, is_told_of},
+        events::{Event, Events, Mark, NewEvent, News, takes_events},
     },
 };
 
@@ -57,7 +57,7 @@ type Last = Option<(String, Moment)>;
 
 const LAST: &str = "SELECT value, at FROM event_marks WHERE name = $1";
 
-fn last_told(row: Option<Row>, mark: &Mark) -> Result<Last, StoreError> {
+fn last_mark(row: Option<Row>, mark: &Mark) -> Result<Last, StoreError> {
     let Some(row) = row else {
         return Ok(None);
     };
@@ -71,7 +71,7 @@ fn borrowed(last: &Last) -> Option<(&str, Moment)> {
 }
 
 /// Tells what is news, and returns whether it was.
-pub(super) fn tell_in(
+pub(super) fn add_event_in(
     transaction: &mut Transaction<'_>,
     mark: &Mark,
     event: &NewEvent,
@@ -81,13 +81,13 @@ pub(super) fn tell_in(
         "SELECT pg_advisory_xact_lock(hashtextextended('mark ' || $1, 0))",
         &[&mark.name],
     )?;
-    let last = last_told(transaction.query_opt(LAST, &[&mark.name])?, mark)?;
+    let last = last_mark(transaction.query_opt(LAST, &[&mark.name])?, mark)?;
     let now = Moment::now();
     let news = mark.news(borrowed(&last), now);
     let at = match (news, &last) {
         (News::None, _) => return Ok(false),
         (News::Noted, Some((_, at))) => *at,
-        (News::Noted | News::Told, _) => now,
+        (News::Noted | News::Added, _) => now,
     };
     transaction.execute(
         "INSERT INTO event_marks (name, value, at, poll) VALUES ($1, $2, $3, $4)
@@ -99,11 +99,11 @@ pub(super) fn tell_in(
             &event.poll.as_ref().map(PollId::as_str),
         ],
     )?;
-    let is_told = news == News::Told;
-    if is_told {
+    let is_added = news == News::Added;
+    if is_added {
         add_events(transaction, std::slice::from_ref(event))?;
     }
-    Ok(is_told)
+    Ok(is_added)
 }
 
 impl Inner {
@@ -159,10 +159,10 @@ impl Inner {
         })
     }
 
-    fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+    fn add_event(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         // Mostly there is nothing to tell, and nothing is locked.
         let last =
-            self.ask(|connection| last_told(connection.query_opt(LAST, &[&mark.name])?, mark))?;
+            self.ask(|connection| last_mark(connection.query_opt(LAST, &[&mark.name])?, mark))?;
         if mark.news(borrowed(&last), Moment::now()) == News::None {
             return Ok(false);
         }
@@ -174,11 +174,11 @@ impl Inner {
                     &[&id.as_str()],
                 )?;
                 let poll = row.as_ref().map(to_poll).transpose()?;
-                if !is_told_of(poll.as_ref()) {
+                if !takes_events(poll.as_ref()) {
                     return Ok(false);
                 }
             }
-            tell_in(transaction, mark, event)
+            add_event_in(transaction, mark, event)
         })
     }
 
@@ -204,9 +204,9 @@ impl EventStore for Postgres {
         self.call(move |inner| inner.events(after, limit)).await
     }
 
-    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+    async fn add_event(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         let (mark, event) = (mark.clone(), event.clone());
-        self.call(move |inner| inner.tell(&mark, &event)).await
+        self.call(move |inner| inner.add_event(&mark, &event)).await
     }
 
     async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner, Postgres, from_column, polls::read_poll, prepared::Connection, read::read_tally,
+    Inner, Postgres, from_column, prepared::Connection, read::read_tally, rows::read_poll,
 };
 use crate::{
     error::StoreError,

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::{
     Inner, Postgres, from_column, marks,
-    polls::to_poll,
     prepared::{Connection, Transaction},
+    rows::to_poll,
     split::{self, is_refusal},
     to_column,
 };

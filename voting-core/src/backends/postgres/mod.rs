@@ -21,6 +21,7 @@ mod read;
 mod repartition;
 mod replication;
 mod roles;
+mod rows;
 mod schema;
 mod servers;
 mod sessions;

@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_told_by_its_parts() {
+    fn a_table_is_reported_by_its_parts() {
         let part = |of: u16, at: u16| format!("r FOR VALUES WITH (modulus {of}, remainder {at})");
         let all: Vec<_> = (0..8).map(|at| part(8, at)).collect();
         assert_eq!(of_parts(&all), BallotTable::Whole(Partitions(8)));

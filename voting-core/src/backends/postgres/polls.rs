@@ -1,13 +1,13 @@
 //! The polls in the store.
 
-use ::postgres::{GenericClient, Row};
 use async_trait::async_trait;
 
 use super::{
     Inner, Postgres,
     audit::add_to_audit_log,
-    events::{add_events, tell_in},
+    events::{add_event_in, add_events},
     prepared::Transaction,
+    rows::{read_poll, to_poll},
     upgrade::must_be_finished,
 };
 use crate::{
@@ -21,27 +21,6 @@ use crate::{
     },
     store::{PollDirectory, PollStore, applied::StoreLife, audit::AuditNote, events},
 };
-
-const POLL: &str = "SELECT key, definition, state, extras FROM polls WHERE id = $1";
-
-/// A poll and its key.
-pub(super) fn read_poll(
-    client: &mut impl GenericClient,
-    id: &PollId,
-) -> Result<Option<(i32, Poll)>, StoreError> {
-    let row = client.query_opt(POLL, &[&id.as_str()])?;
-    row.map(|row| Ok((row.get(0), to_poll(&row)?))).transpose()
-}
-
-/// From `key, definition, state, extras`.
-pub(super) fn to_poll(row: &Row) -> Result<Poll, StoreError> {
-    let poll: Poll = stored_json::read(row.get(1))?;
-    let poll = poll.in_state(stored_json::read(row.get(2))?);
-    Ok(match row.get(3) {
-        Some(extras) => poll.with_extras(stored_json::read(extras)?),
-        None => poll,
-    })
-}
 
 impl Inner {
     fn change_poll(
@@ -124,7 +103,7 @@ fn change_poll(
         transaction.execute("SELECT forget_voters($1)", &[&id.as_str()])?;
     }
     if let Some((mark, event)) = before.as_ref().and_then(|poll| events::opening(poll, now)) {
-        tell_in(transaction, &mark, &event)?;
+        add_event_in(transaction, &mark, &event)?;
     }
     add_events(
         transaction,

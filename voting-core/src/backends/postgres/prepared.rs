@@ -62,10 +62,10 @@ impl Connection {
         question: &str,
     ) -> Result<(Transaction<'_>, Option<String>), Error> {
         let transaction = self.transaction();
-        let told = transaction
+        let reported = transaction
             .client
             .simple_query(&format!("{BEGIN}; {question}"))?;
-        let text = told.iter().find_map(|message| match message {
+        let text = reported.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
         });

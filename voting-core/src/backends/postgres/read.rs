@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{
     Inner, Postgres, from_column,
-    polls::{IS_DELETED, read_poll},
+    polls::IS_DELETED,
+    rows::read_poll,
     to_column,
     voiding::{self, Rules},
 };

@@ -25,10 +25,10 @@ impl Unconfirmed {
     /// A value that the next connection with this configuration sets.
     pub(super) fn noticed_by(config: &mut Config) -> Self {
         let unconfirmed = Self::default();
-        let told = unconfirmed.clone();
+        let reported = unconfirmed.clone();
         config.notice_callback(move |notice| {
             if notice.routine() == Some(WAITS) {
-                told.0.store(true, Ordering::Relaxed);
+                reported.0.store(true, Ordering::Relaxed);
             }
             tracing::debug!(message = notice.message(), "Postgres says");
         });

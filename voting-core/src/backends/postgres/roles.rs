@@ -249,19 +249,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rights_are_told_one_by_one() {
-        let told = |rights| {
+    fn rights_are_reported_one_by_one() {
+        let reported = |rights| {
             let rights = split("t", rights).into_iter();
             rights.map(|right| right.to_string()).collect::<Vec<_>>()
         };
-        assert!(told("").is_empty());
-        assert_eq!(told("SELECT, INSERT"), ["SELECT on t", "INSERT on t"]);
+        assert!(reported("").is_empty());
+        assert_eq!(reported("SELECT, INSERT"), ["SELECT on t", "INSERT on t"]);
         assert_eq!(
-            told("SELECT (a, b)"),
+            reported("SELECT (a, b)"),
             ["SELECT on t (a)", "SELECT on t (b)"]
         );
         assert_eq!(
-            told("SELECT, INSERT (a, b), DELETE"),
+            reported("SELECT, INSERT (a, b), DELETE"),
             [
                 "SELECT on t",
                 "INSERT on t (a)",

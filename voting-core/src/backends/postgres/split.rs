@@ -98,7 +98,7 @@ pub(super) fn ballots<'a>(
             continue;
         };
         parts.extend(older.next(culprit).map(|next| vec![next]));
-        if outcome.is_replay(culprit) && is_told(transaction, polls, culprit)? {
+        if outcome.is_replay(culprit) && is_reported(transaction, polls, culprit)? {
             continue;
         }
         outcome.unstorable(culprit);
@@ -112,7 +112,7 @@ pub(super) fn ballots<'a>(
 
 /// Whether the voter's row has the ballot, or another one that counts in its place. Then an earlier flush has told what
 /// became of the ballot, though Postgres would refuse it now.
-fn is_told(
+fn is_reported(
     transaction: &mut Transaction<'_>,
     polls: &Polls,
     placed: &PlacedBallot,

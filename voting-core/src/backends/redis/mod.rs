@@ -167,19 +167,21 @@ impl Redis {
     /// # Errors
     /// The address is not valid, or the connection would be less protected than the address says.
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, InvalidAddress> {
-        Self::at(Place::new(url, &options)?, options)
+        let place = Place::new(url, &options).map_err(InvalidAddress::of)?;
+        Self::at(place, options)
     }
 
     fn at(place: Place, options: RedisOptions) -> Result<Self, InvalidAddress> {
-        let connection = Connection::new(&place, &options)?;
+        let connect = || Connection::new(&place, &options).map_err(InvalidAddress::of);
+        let connection = connect()?;
         let lanes = match options.replicas {
             0 => 0,
             _ => options.shards,
         };
-        let lanes = (0..lanes).map(|_| Connection::new(&place, &options));
+        let lanes = (0..lanes).map(|_| connect()).collect::<Result<_, _>>()?;
         Ok(Self(Arc::new(Inner {
             connection,
-            lanes: lanes.collect::<Result<_, _>>()?,
+            lanes,
             watched: Watched::default(),
             newest_polls: AtomicU64::new(0),
             place,

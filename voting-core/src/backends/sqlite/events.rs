@@ -5,14 +5,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use uuid::Uuid;
 
-use super::{Inner, Sqlite, begin, lock, polls::read_poll};
+use super::{Inner, Sqlite, begin, lock, rows::read_poll};
 use crate::{
     backends::stored_event::EventColumns,
     error::StoreError,
     model::{id::PollId, moment::Moment},
     store::{
         EventStore,
-        events::{Event, Events, Mark, NewEvent, News, is_told_of},
+        events::{Event, Events, Mark, NewEvent, News, takes_events},
     },
 };
 
@@ -58,7 +58,7 @@ pub(super) fn newest_event(connection: &Connection) -> rusqlite::Result<u64> {
 /// The last value of a mark, and the moment of its last event.
 type Last = Option<(String, Moment)>;
 
-fn last_told(connection: &Connection, mark: &Mark) -> Result<Last, StoreError> {
+fn last_mark(connection: &Connection, mark: &Mark) -> Result<Last, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT value, at FROM event_marks WHERE name = ?1")?;
     let last = query.query_row([&mark.name], |row| {
@@ -77,17 +77,17 @@ fn borrowed(last: &Last) -> Option<(&str, Moment)> {
 }
 
 /// Tells what is news, and returns whether it was.
-pub(super) fn tell_in(
+pub(super) fn add_event_in(
     transaction: &Transaction<'_>,
     mark: &Mark,
     event: &NewEvent,
 ) -> Result<bool, StoreError> {
-    let (last, now) = (last_told(transaction, mark)?, Moment::now());
+    let (last, now) = (last_mark(transaction, mark)?, Moment::now());
     let news = mark.news(borrowed(&last), now);
     let at = match (news, &last) {
         (News::None, _) => return Ok(false),
         (News::Noted, Some((_, at))) => *at,
-        (News::Noted | News::Told, _) => now,
+        (News::Noted | News::Added, _) => now,
     };
     transaction.execute(
         "INSERT INTO event_marks (name, value, at, poll) VALUES (?1, ?2, ?3, ?4)
@@ -99,11 +99,11 @@ pub(super) fn tell_in(
             event.poll.as_ref().map(PollId::as_str),
         ],
     )?;
-    let is_told = news == News::Told;
-    if is_told {
+    let is_added = news == News::Added;
+    if is_added {
         add_events(transaction, std::slice::from_ref(event))?;
     }
-    Ok(is_told)
+    Ok(is_added)
 }
 
 /// A number that the database can compare with those of events.
@@ -137,9 +137,9 @@ impl Inner {
         })
     }
 
-    fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+    fn add_event(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         // Mostly there is nothing to tell, and no flush waits.
-        let last = last_told(&lock(&self.reader), mark)?;
+        let last = last_mark(&lock(&self.reader), mark)?;
         if mark.news(borrowed(&last), Moment::now()) == News::None {
             return Ok(false);
         }
@@ -147,13 +147,13 @@ impl Inner {
         let transaction = begin(&mut writer)?;
         if let Some(id) = &event.poll {
             let poll = read_poll(&transaction, id)?.map(|(_, poll)| poll);
-            if !is_told_of(poll.as_ref()) {
+            if !takes_events(poll.as_ref()) {
                 return Ok(false);
             }
         }
-        let is_told = tell_in(&transaction, mark, event)?;
+        let is_added = add_event_in(&transaction, mark, event)?;
         self.commit(transaction)?;
-        Ok(is_told)
+        Ok(is_added)
     }
 
     fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {
@@ -177,9 +177,10 @@ impl EventStore for Sqlite {
         self.reading(move |inner| inner.events(after, limit)).await
     }
 
-    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+    async fn add_event(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         let (mark, event) = (mark.clone(), event.clone());
-        self.blocking(move |inner| inner.tell(&mark, &event)).await
+        self.blocking(move |inner| inner.add_event(&mark, &event))
+            .await
     }
 
     async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Sqlite, inspect,
     open::{MIGRATIONS, open_reader},
-    polls::read_poll,
     read::read_tally,
+    rows::read_poll,
 };
 use crate::{
     error::{ErrorKind, StoreError},

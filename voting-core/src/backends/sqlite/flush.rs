@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Inner, Sqlite, begin, lock, polls::read_poll};
+use super::{Inner, Sqlite, begin, lock, rows::read_poll};
 use crate::{
     error::StoreError,
     model::{

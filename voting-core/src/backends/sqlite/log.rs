@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Inner, Sqlite, begin, left_nothing, lock};
+use super::{Inner, Sqlite, TaskLost, begin, left_nothing, lock};
 use crate::{
     backends::{clock::unix_ms, embedded::claim_within},
     error::{CastError, StoreError},
@@ -372,8 +372,8 @@ impl BallotLog for Sqlite {
 }
 
 /// The task that wrote was lost: it may have committed.
-impl From<tokio::task::JoinError> for CastError {
-    fn from(error: tokio::task::JoinError) -> Self {
+impl From<TaskLost> for CastError {
+    fn from(error: TaskLost) -> Self {
         Self::Unknown(error.into())
     }
 }

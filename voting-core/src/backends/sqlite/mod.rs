@@ -15,6 +15,7 @@ mod log;
 mod open;
 mod polls;
 mod read;
+mod rows;
 mod secrets;
 mod sessions;
 mod tokens;
@@ -106,10 +107,11 @@ impl Sqlite {
     ) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<tokio::task::JoinError> + Send + 'static,
+        E: From<TaskLost> + Send + 'static,
     {
         let inner = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || work(&inner)).await?
+        let task = tokio::task::spawn_blocking(move || work(&inner));
+        task.await.map_err(TaskLost)?
     }
 }
 
@@ -196,8 +198,14 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-impl From<tokio::task::JoinError> for StoreError {
-    fn from(error: tokio::task::JoinError) -> Self {
+/// The task that did the work has panicked, or its runtime has ended. A type of its own, since that of tokio is no part of the
+/// public API.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct TaskLost(tokio::task::JoinError);
+
+impl From<TaskLost> for StoreError {
+    fn from(TaskLost(error): TaskLost) -> Self {
         Self::unavailable(error)
     }
 }

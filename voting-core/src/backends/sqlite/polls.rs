@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
     Inner, Sqlite,
     audit::add_to_audit_log,
     begin,
-    events::{add_events, tell_in},
+    events::{add_event_in, add_events},
     lock,
+    rows::{is_deleted, poll_columns, read_poll, to_poll},
     voiding::void_by,
 };
 use crate::{
@@ -27,39 +28,11 @@ use crate::{
     store::{PollDirectory, PollStore, audit::AuditNote, events},
 };
 
-/// A poll and its key.
-pub(super) fn read_poll(
-    connection: &Connection,
-    id: &PollId,
-) -> Result<Option<(i64, Poll)>, StoreError> {
-    let found = connection
-        .prepare_cached("SELECT key, definition, state, extras FROM polls WHERE id = ?1")?
-        .query_row([id.as_str()], columns)
-        .optional()?;
-    found.map(to_poll).transpose()
-}
-
-/// The key; and the definition, the state and the extras, all JSON.
-type Columns = (i64, String, String, Option<String>);
-
-fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-}
-
-fn to_poll((key, definition, state, extras): Columns) -> Result<(i64, Poll), StoreError> {
-    let poll: Poll = stored_json::read(&definition)?;
-    let mut poll = poll.in_state(stored_json::read(&state)?);
-    if let Some(extras) = extras {
-        poll = poll.with_extras(stored_json::read(&extras)?);
-    }
-    Ok((key, poll))
-}
-
 pub(super) fn polls(reader: &Connection) -> Result<Vec<Poll>, StoreError> {
     let all = "SELECT key, definition, state, extras FROM polls
                WHERE substr(id, 1, 1) <> '!' ORDER BY key";
     let mut query = reader.prepare_cached(all)?;
-    let rows = query.query_map([], columns)?;
+    let rows = query.query_map([], poll_columns)?;
     rows.map(|row| Ok(to_poll(row?)?.1)).collect()
 }
 
@@ -104,7 +77,7 @@ impl Inner {
             forget_voters(&transaction, id, key)?;
         }
         if let Some((mark, event)) = before.as_ref().and_then(|poll| events::opening(poll, now)) {
-            tell_in(&transaction, &mark, &event)?;
+            add_event_in(&transaction, &mark, &event)?;
         }
         add_events(
             &transaction,
@@ -127,12 +100,6 @@ impl Inner {
         }
         Ok(changed.poll)
     }
-}
-
-pub(super) fn is_deleted(connection: &Connection, id: &PollId) -> Result<bool, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM deleted_polls WHERE id = ?1)")?;
-    Ok(query.query_row([id.as_str()], |row| row.get(0))?)
 }
 
 fn write_poll(transaction: &Transaction<'_>, poll: &Poll) -> Result<(), StoreError> {
@@ -250,15 +217,6 @@ impl Inner {
         }
         self.commit(transaction)?;
         Ok(true)
-    }
-}
-
-/// What the counted ballots of a poll choose, and how many there are of each choice: of the poll with the key `?1`, whose
-/// voters are forgotten or not.
-pub(super) fn counted_choices(poll: &Poll) -> &'static str {
-    match poll.voters_are_forgotten() {
-        true => "SELECT choices, ballots FROM ballots_without_voters WHERE poll = ?1",
-        false => "SELECT choices, COUNT(*) FROM ballots WHERE poll = ?1 GROUP BY choices",
     }
 }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     Inner, Sqlite, lock,
     open::open_reader,
-    polls::{counted_choices, is_deleted, read_poll},
+    rows::{counted_choices, is_deleted, position_columns, read_poll, to_position},
     voiding::each_stored,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         id::PollId,
         moment::Moment,
         new_voters::NewVoters,
-        position::{Position, ShardId},
+        position::Position,
         receipt::{Receipt, ReceiptState},
         rejection::RejectReason,
         source::Source,
@@ -272,17 +272,6 @@ fn to_letter(row: &rusqlite::Row<'_>) -> Result<DeadLetter, StoreError> {
         payload: row.get(5)?,
         ballots: row.get(6)?,
     })
-}
-
-pub(super) type PositionColumns = (u16, u64, u64);
-
-pub(super) fn position_columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<PositionColumns> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-}
-
-pub(super) fn to_position((shard, ms, n): PositionColumns) -> Result<Position, StoreError> {
-    Position::from_parts(ShardId(shard), ms, n)
-        .ok_or_else(|| StoreError::Corrupt(format!("position {shard}-{ms}-{n}")))
 }
 
 fn to_reason(name: &str) -> Result<RejectReason, StoreError> {

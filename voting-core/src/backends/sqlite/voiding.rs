@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::{flush::move_tally, read::position_columns, read::to_position};
+use super::{
+    flush::move_tally,
+    rows::{position_columns, to_position},
+};
 use crate::{
     error::StoreError,
     model::{

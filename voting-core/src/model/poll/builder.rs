@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn an_id_that_is_not_valid_is_named() {
         let built = Poll::builder("Drinks!", "?").build();
-        let told = built.expect_err("it is not valid").to_string();
+        let reported = built.expect_err("it is not valid").to_string();
         let begins = "\"drinks!\" is not an identifier";
-        assert!(told.to_lowercase().starts_with(begins), "{told}");
+        assert!(reported.to_lowercase().starts_with(begins), "{reported}");
         let built = Poll::builder("d", "?").option("", "Tea").build();
         assert!(matches!(built, Err(InvalidPoll::Id(_))), "{built:?}");
     }

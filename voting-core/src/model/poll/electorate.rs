@@ -476,14 +476,20 @@ mod tests {
         );
         let after = issued.poll.unwrap();
         let revoked = apply(Some(&after), ChangeTo::Codes(CodeChange::Revoke(1))).unwrap();
-        let told = revoked.note.unwrap().after.unwrap();
-        assert_eq!(told, r#"{"issued":3,"revoked":1,"replaced":0,"serial":1}"#);
+        let reported = revoked.note.unwrap().after.unwrap();
+        assert_eq!(
+            reported,
+            r#"{"issued":3,"revoked":1,"replaced":0,"serial":1}"#
+        );
         let poll = with_codes();
         let key = wrap().make(poll.id()).unwrap();
         let sealed = serde_json::to_value(&key).unwrap();
         let note = apply(None, ChangeTo::Put(Box::new(poll.with_key(key))));
-        let told = note.unwrap().note.unwrap().after.unwrap();
-        assert!(!told.contains(sealed["sealed"].as_str().unwrap()), "{told}");
+        let reported = note.unwrap().note.unwrap().after.unwrap();
+        assert!(
+            !reported.contains(sealed["sealed"].as_str().unwrap()),
+            "{reported}"
+        );
     }
 
     proptest! {

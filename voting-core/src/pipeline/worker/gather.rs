@@ -8,11 +8,9 @@ use super::{
     Shared, SignedOnly,
     prepare::{Gathered, prepare},
     retry::{GaveUp, Retry},
+    unsigned::settle,
 };
-use crate::store::{
-    batch::Batch,
-    unsigned::{UnsignedUntil, settle},
-};
+use crate::store::{batch::Batch, unsigned::UnsignedUntil};
 
 /// How long one claim waits for a first entry. A claim must not be dropped before it returns, so the worker may notice
 /// a stop only after this time.

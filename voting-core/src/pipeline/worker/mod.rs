@@ -14,6 +14,7 @@ mod progress;
 mod retry;
 mod rules;
 mod run;
+mod unsigned;
 
 use std::sync::Arc;
 

@@ -60,7 +60,7 @@ impl EventStore for Broken {
         Ok(events)
     }
 
-    async fn tell(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
+    async fn add_event(&self, mark: &Mark, event: &NewEvent) -> Result<bool, StoreError> {
         let (mut mark, mut event) = (mark.clone(), event.clone());
         match self.0 {
             Fault::TellsTheSameAgain => mark.name = uuid::Uuid::now_v7().to_string(),
@@ -69,7 +69,7 @@ impl EventStore for Broken {
             Fault::TellsThatThereIsLess => mark.only_more = false,
             _ => {}
         }
-        self.1.tell(&mark, &event).await
+        self.1.add_event(&mark, &event).await
     }
 
     async fn remove_events(&self, before: Moment, limit: usize) -> Result<usize, StoreError> {
@@ -96,19 +96,19 @@ does_not_pass! {
     one_that_swaps_two_events:
         with(Fault::SwapsTwoEvents) => of events::each_change_of_a_poll_has_its_events;
     one_that_tells_the_same_again:
-        with(Fault::TellsTheSameAgain) => of events::what_was_told_is_told_once;
+        with(Fault::TellsTheSameAgain) => of events::what_was_told_is_reported_once;
     one_that_tells_without_a_pause:
-        with(Fault::TellsWithoutAPause) => of events::what_was_told_is_told_once;
+        with(Fault::TellsWithoutAPause) => of events::what_was_told_is_reported_once;
     one_that_removes_more_than_it_is_to:
         with(Fault::RemovesMoreThanItIsTo) => of events::the_oldest_events_go_first_and_numbers_go_on;
     one_that_numbers_from_one_again:
         with(Fault::NumbersFromOneAgain) => of events::the_oldest_events_go_first_and_numbers_go_on;
     one_that_tells_of_what_is_over:
-        with(Fault::TellsOfWhatIsOver) => of events::of_a_poll_that_is_over_nothing_is_told;
+        with(Fault::TellsOfWhatIsOver) => of events::of_a_poll_that_is_over_nothing_is_reported;
     one_that_tells_that_there_is_less:
-        with(Fault::TellsThatThereIsLess) => of events::what_grows_is_told_when_it_grows;
+        with(Fault::TellsThatThereIsLess) => of events::what_grows_is_reported_when_it_grows;
     one_that_has_no_opening:
-        with(Fault::HasNoOpening) => of events::an_opening_at_its_time_is_told_once_and_before_what_comes_after;
+        with(Fault::HasNoOpening) => of events::an_opening_at_its_time_is_reported_once_and_before_what_comes_after;
     one_that_says_not_what_is_gone:
         with(Fault::SaysNotWhatIsGone) => of events::the_oldest_events_go_first_and_numbers_go_on;
 }

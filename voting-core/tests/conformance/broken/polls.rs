@@ -617,10 +617,10 @@ does_not_pass! {
         => of forget::voters_that_a_restored_store_has_again_count_and_are_to_be_forgotten_again;
     one_that_takes_what_is_forgotten_for_pending:
         with_store::<TakesWhatIsForgottenForPending>(memory_of(1))
-        => of forget::what_becomes_of_a_ballot_is_told_as_long_as_it_is_known;
+        => of forget::what_becomes_of_a_ballot_is_reported_as_long_as_it_is_known;
     one_that_takes_what_is_deleted_for_pending:
         with_store::<TakesWhatIsDeletedForPending>(memory_of(1))
-        => of forget::what_becomes_of_a_ballot_is_told_as_long_as_it_is_known;
+        => of forget::what_becomes_of_a_ballot_is_reported_as_long_as_it_is_known;
     one_that_forgets_deleted_polls:
         with_store::<ForgetsDeletedPolls>(memory_of(1))
         => of delete::a_deleted_poll_is_sealed_again_in_a_log_that_was_made_anew;

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use serde::Deserialize;
 use voting_core::{
     Poll, VoterId,
-    error::in_one_line,
     model::{
         code::VoterCode,
         poll::{CodeRefusal, VoterScheme, Voters},
-        poll_key::{PollKey, PollKeyWrap, WrappedPollKey},
+        poll_key::{PollKey, PollKeyWrap},
     },
 };
 
 use crate::{
-    edge::visitor::NoCode,
+    edge::{
+        poll_key::{self, OpenedKey},
+        visitor::NoCode,
+    },
     problem::{Problem, kind::ProblemKind, seldom::Seldom},
     vote::program_key::ProgramKey,
 };
@@ -43,7 +45,7 @@ pub(super) struct Person {
 #[derive(Clone)]
 pub(super) struct KeyedPoll {
     pub(super) poll: Arc<Poll>,
-    key: Option<(WrappedPollKey, Arc<PollKey>)>,
+    key: Option<OpenedKey>,
 }
 
 /// Opens the keys of polls.
@@ -78,29 +80,14 @@ impl PollKeys {
             let key = known.key.clone();
             return Ok(KeyedPoll { poll, key });
         }
-        let opened = match (&self.wrap, wrapped) {
-            (Some(wrap), Some(wrapped)) => wrap
-                .open(poll.id(), wrapped)
-                .map(|key| (wrapped.clone(), Arc::new(key)))
-                .map_err(|error| in_one_line(&error)),
-            (None, Some(_)) => Err("this service has no entry_key_file".to_owned()),
-            (_, None) => Err("the poll has no key".to_owned()),
-        };
-        match opened {
-            Ok(key) => Ok(KeyedPoll {
-                poll,
-                key: Some(key),
-            }),
-            Err(why) => {
-                if let Some(held_back) = self.warnings.due() {
-                    tracing::error!(poll = %poll.id(), error = why, held_back, "nobody can be recognised in this poll");
-                }
-                Err(Problem::new(
-                    ProblemKind::StoreUnavailable,
-                    "The voters of this poll cannot be recognised: this service lacks the poll's key, or the key that opens it.",
-                ))
-            }
+        let key = poll_key::open(self.wrap.as_ref(), &poll, &self.warnings);
+        if key.is_none() {
+            return Err(Problem::new(
+                ProblemKind::StoreUnavailable,
+                "The voters of this poll cannot be recognised: this service lacks the poll's key, or the key that opens it.",
+            ));
         }
+        Ok(KeyedPoll { poll, key })
     }
 }
 

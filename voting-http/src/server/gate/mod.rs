@@ -7,7 +7,7 @@
 pub(crate) mod client_address;
 mod holders;
 mod pace;
-mod tell;
+mod turned_away;
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -25,7 +25,7 @@ use voting_core::PollId;
 use self::{
     holders::{Held, Holders},
     pace::{Pace, Topic},
-    tell::{Tell, Why},
+    turned_away::{TurnedAway, Why},
 };
 use crate::{
     problem::Problem,
@@ -232,7 +232,7 @@ struct Inner {
     questions: Pace,
     /// One for all clients.
     all_wrong_codes: Pace,
-    tell: Tell,
+    turned_away: TurnedAway,
 }
 
 impl Default for Gate {
@@ -272,13 +272,13 @@ impl Gate {
             wrong_codes: Pace::new(WRONG_CODES, CODE_PAUSE),
             questions: Pace::new(QUESTIONS, QUESTION_PAUSE),
             all_wrong_codes: Pace::new(ALL_WRONG_CODES, ALL_CODES_PAUSE),
-            tell: Tell::new(connections),
+            turned_away: TurnedAway::new(connections),
             limits,
         }))
     }
 
     pub(crate) fn register(&self, registry: &mut Registry) {
-        self.0.tell.register(registry);
+        self.0.turned_away.register(registry);
     }
 
     /// Waits until there is space for one more connection.
@@ -300,7 +300,9 @@ impl Gate {
         if !room.short {
             match (spared, inner.connected.give(client)) {
                 (false, None) => {
-                    inner.tell.turned_away(Why::ConnectionsOfAddress, client);
+                    inner
+                        .turned_away
+                        .turned_away(Why::ConnectionsOfAddress, client);
                     let permit = Arc::clone(&inner.reserve).try_acquire_owned().ok()?;
                     room = Room {
                         permit,
@@ -312,7 +314,7 @@ impl Gate {
                 }
             }
         } else {
-            inner.tell.turned_away(Why::Connections, client);
+            inner.turned_away.turned_away(Why::Connections, client);
         }
         match (spared, inner.short.give(client)) {
             (false, None) => None,
@@ -321,7 +323,7 @@ impl Gate {
     }
 
     fn place(&self, room: Room, held: Option<Held>) -> Place {
-        self.0.tell.connections.inc();
+        self.0.turned_away.connections.inc();
         Place {
             gate: self.clone(),
             _held: held,
@@ -334,14 +336,14 @@ impl Gate {
         let inner = &*self.0;
         let client = self.client(request);
         let full = || {
-            inner.tell.turned_away(Why::Streams, client);
+            inner.turned_away.turned_away(Why::Streams, client);
             Problem::too_many_viewers()
         };
         if request.extensions().get::<ShortVisit>().is_some() {
             return Err(full());
         }
         let held = inner.watching.give(client).ok_or_else(|| {
-            inner.tell.turned_away(Why::StreamsOfAddress, client);
+            inner.turned_away.turned_away(Why::StreamsOfAddress, client);
             Problem::too_many_viewers_here()
         })?;
         let permit = Arc::clone(&inner.streams).try_acquire_owned();
@@ -358,7 +360,7 @@ impl Gate {
     /// Counts a wrong token, and says how to answer its sender.
     pub(crate) fn wrong_token(&self, request: &Request) -> Problem {
         let client = self.client(request);
-        self.0.tell.turned_away(Why::WrongToken, client);
+        self.0.turned_away.turned_away(Why::WrongToken, client);
         match self.0.wrong_tokens.once_more(WRONG, client) {
             Ok(()) => Problem::unauthorized("This token is not known here, or it was revoked."),
             Err(wait) => Problem::too_many_tokens(wait),
@@ -394,7 +396,7 @@ impl Gate {
         if let Some(pace) = of_address
             && let Err(wait) = new.count(pace, topic, client)
         {
-            inner.tell.turned_away(Why::NewVoters, client);
+            inner.turned_away.turned_away(Why::NewVoters, client);
             return Err(Problem::too_many_new_voters(wait));
         }
         let everybody = Client::at(None);
@@ -402,7 +404,9 @@ impl Gate {
             && let Err(wait) = new.count(pace, topic, everybody)
         {
             new.take_back();
-            inner.tell.turned_away_from(poll, Why::NewVotersOfPoll);
+            inner
+                .turned_away
+                .turned_away_from(poll, Why::NewVotersOfPoll);
             return Err(Problem::too_many_new_voters_of_poll(wait));
         }
         if let Some(pace) = unproven
@@ -410,7 +414,7 @@ impl Gate {
             && let Err(problem) = show_proof()
         {
             new.take_back();
-            inner.tell.turned_away_from(poll, Why::ProofNeeded);
+            inner.turned_away.turned_away_from(poll, Why::ProofNeeded);
             return Err(problem);
         }
         Ok(new)
@@ -454,7 +458,7 @@ impl Gate {
     /// Counts a wrong code of a poll, and says how to answer its sender: with this problem, or to wait.
     pub(crate) fn wrong_code(&self, request: &Request, problem: Problem) -> Problem {
         let client = self.client(request);
-        self.0.tell.turned_away(Why::WrongCode, client);
+        self.0.turned_away.turned_away(Why::WrongCode, client);
         let everybody = Client::at(None);
         let paced = self.0.wrong_codes.once_more(WRONG, client);
         match paced.and_then(|()| self.0.all_wrong_codes.once_more(WRONG, everybody)) {
@@ -466,7 +470,7 @@ impl Gate {
     /// Counts a login that failed. It returns the problem, or one that says that there were too many.
     pub(crate) fn wrong_login(&self, request: &Request, problem: Problem) -> Problem {
         let client = self.client(request);
-        self.0.tell.turned_away(Why::WrongLogin, client);
+        self.0.turned_away.turned_away(Why::WrongLogin, client);
         match self.0.wrong_tokens.once_more(WRONG, client) {
             Ok(()) => problem,
             Err(wait) => Problem::too_many_tokens(wait),
@@ -484,7 +488,7 @@ impl Gate {
 
     /// Counts a form that came from a page of another origin.
     pub(crate) fn other_origin(&self, origin: &str, host: &str) {
-        self.0.tell.other_origin(origin, host);
+        self.0.turned_away.other_origin(origin, host);
     }
 
     /// The client that sent a request.
@@ -543,7 +547,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.gate.0.tell.connections.dec();
+        self.gate.0.turned_away.connections.dec();
     }
 }
 

@@ -43,7 +43,7 @@ impl Deliverer {
         Ok(Response::from_parts(parts, body.into()))
     }
 
-    fn tell(&self, trouble: Option<&str>) {
+    fn log_change(&self, trouble: Option<&str>) {
         let was_failing = self.failing.swap(trouble.is_some(), Ordering::Relaxed);
         match trouble {
             Some(error) if !was_failing => {
@@ -66,11 +66,11 @@ impl HttpClient for Deliverer {
             Ok(answer) => {
                 let refused = !answer.status().is_success();
                 let trouble = refused.then(|| format!("the collector says {}", answer.status()));
-                self.tell(trouble.as_deref());
+                self.log_change(trouble.as_deref());
                 Ok(answer)
             }
             Err(error) => {
-                self.tell(Some(&in_one_line(&error)));
+                self.log_change(Some(&in_one_line(&error)));
                 Err(error.into())
             }
         }

@@ -27,10 +27,10 @@ pub(super) async fn refused(
     };
     let mut is_refused = false;
     for (place, certificate) in seen {
-        let told = certificate
+        let reported = certificate
             .ok()
             .and_then(|found| refusal(check, &place, &found));
-        if let Some(finding) = told {
+        if let Some(finding) = reported {
             is_refused = true;
             visit.add(finding);
         }
@@ -148,32 +148,32 @@ mod tests {
     use crate::commands::report::Level;
 
     #[test]
-    fn a_certificate_that_ends_soon_is_told_in_days() {
+    fn a_certificate_that_ends_soon_is_reported_in_days() {
         let place = Endpoint {
             host: "store".to_owned(),
             port: Some(1),
         };
         let day = |days: u64| UNIX_EPOCH + Duration::from_secs(days * 24 * 3600);
-        let told = |first, last, now| {
+        let reported = |first, last, now| {
             let certificate = Certificate::Good {
                 not_before: Some(day(first)),
                 not_after: Some(day(last)),
             };
             term("x", &place, &certificate, day(now))
         };
-        assert_eq!(told(0, 90, 75).level, Level::Ok);
-        let soon = told(0, 90, 76);
+        assert_eq!(reported(0, 90, 75).level, Level::Ok);
+        let soon = reported(0, 90, 76);
         assert_eq!(soon.level, Level::Warn);
         assert!(
             soon.found.contains("store:1 expires in 14 days"),
             "{soon:?}"
         );
         assert_eq!(
-            told(0, 6, 3).level,
+            reported(0, 6, 3).level,
             Level::Ok,
             "it never holds for a fortnight"
         );
-        assert_eq!(told(0, 6, 4).level, Level::Warn);
+        assert_eq!(reported(0, 6, 4).level, Level::Warn);
         let endless = Certificate::Good {
             not_before: None,
             not_after: None,

@@ -56,8 +56,8 @@ async fn differences(visit: &mut Visit<'_>, (redis, postgres): Stores<'_>) {
         let time = async { Ok(postgres.inspect().await?.time_ms) };
         clocks.push(("Postgres".to_owned(), ahead(visit, time).await));
     }
-    for (name, told) in clocks {
-        visit.add(match told {
+    for (name, reported) in clocks {
+        visit.add(match reported {
             Ok((ahead, took)) => difference(&name, ahead, took),
             Err(why) => Finding::unknown("clocks", format!("the clock of {name}: {why}")),
         });
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_would_be_below_what_is_stored_are_told() {
+    fn ids_that_would_be_below_what_is_stored_are_reported() {
         let level = |newest, last: &[u64], now_ms| {
             let last: Vec<_> = last.iter().map(|ms| id(*ms)).collect();
             order(id(newest), &last, now_ms).level
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_that_differ_are_told() {
+    fn clocks_that_differ_are_reported() {
         let level = |ahead, took| difference("x", ahead, Duration::from_millis(took)).level;
         assert_eq!(level(900, 0), Level::Ok);
         assert_eq!(level(-1_100, 0), Level::Warn);

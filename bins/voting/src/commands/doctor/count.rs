@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn all_ballots_are_somewhere_or_it_is_told() {
+    fn all_ballots_are_somewhere_or_it_is_reported() {
         let level = |before, totals, after| judge(before, totals, after, Marks::Whole).level;
         assert_eq!(level(log(5, 5), store(3), log(5, 5)), Level::Ok);
         assert_eq!(
@@ -225,10 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn dead_letters_are_told_by_reason() {
+    fn dead_letters_are_reported_by_reason() {
         assert_eq!(waiting(&[]).level, Level::Ok);
-        let told = waiting(&[("malformed".to_owned(), 2), ("unstorable".to_owned(), 1)]);
-        assert_eq!(told.level, Level::Warn);
-        assert!(told.found.contains("2 malformed, 1 unstorable"), "{told:?}");
+        let reported = waiting(&[("malformed".to_owned(), 2), ("unstorable".to_owned(), 1)]);
+        assert_eq!(reported.level, Level::Warn);
+        assert!(
+            reported.found.contains("2 malformed, 1 unstorable"),
+            "{reported:?}"
+        );
     }
 }

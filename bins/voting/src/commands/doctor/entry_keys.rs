@@ -151,17 +151,17 @@ mod tests {
     use crate::commands::report::Level;
 
     #[test]
-    fn the_signature_of_the_polls_is_told() {
-        let told = |by, refuses| {
+    fn the_signature_of_the_polls_is_reported() {
+        let reported = |by, refuses| {
             let finding = signature_of_polls(7, by, refuses);
             (finding.level, finding.found)
         };
-        assert_eq!(told(Some(7), true).0, Level::Ok);
-        let (level, found) = told(Some(8), false);
+        assert_eq!(reported(Some(7), true).0, Level::Ok);
+        let (level, found) = reported(Some(8), false);
         assert_eq!(level, Level::Warn);
         assert!(found.contains("key 8"), "{found}");
-        assert_eq!(told(None, true).0, Level::Warn);
-        assert_eq!(told(None, false).0, Level::Ok);
+        assert_eq!(reported(None, true).0, Level::Warn);
+        assert_eq!(reported(None, false).0, Level::Ok);
     }
 
     #[test]
@@ -175,15 +175,15 @@ mod tests {
             of(Some(4), 2, 0),
         ]);
         let findings = findings(Some(1), Some(1), &[2, 9], &found);
-        let told: Vec<_> = findings
+        let reported: Vec<_> = findings
             .iter()
             .map(|finding| (finding.level, finding.found.as_str()))
             .collect();
-        let levels: Vec<_> = told.iter().map(|(level, _)| *level).collect();
+        let levels: Vec<_> = reported.iter().map(|(level, _)| *level).collect();
         use Level::{Fail, Ok, Warn};
-        assert_eq!(levels, [Ok, Ok, Ok, Ok, Fail, Warn, Ok], "{told:?}");
-        assert!(told[1].1.contains("1 entry without"), "{told:?}");
-        assert!(told[3].1.contains("keep it"), "{told:?}");
-        assert!(told[6].1.contains("no entry of key 9"), "{told:?}");
+        assert_eq!(levels, [Ok, Ok, Ok, Ok, Fail, Warn, Ok], "{reported:?}");
+        assert!(reported[1].1.contains("1 entry without"), "{reported:?}");
+        assert!(reported[3].1.contains("keep it"), "{reported:?}");
+        assert!(reported[6].1.contains("no entry of key 9"), "{reported:?}");
     }
 }

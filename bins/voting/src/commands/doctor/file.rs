@@ -190,8 +190,8 @@ fn room(free: u64) -> Finding {
 
 #[cfg(unix)]
 fn free_mib(path: &Path) -> Result<u64, String> {
-    let told = rustix::fs::statvfs(path).map_err(|error| error.to_string())?;
-    Ok(told.f_bavail.saturating_mul(told.f_frsize) >> 20)
+    let reported = rustix::fs::statvfs(path).map_err(|error| error.to_string())?;
+    Ok(reported.f_bavail.saturating_mul(reported.f_frsize) >> 20)
 }
 
 #[cfg(not(unix))]
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_that_is_nearly_full_is_told() {
+    fn a_disk_that_is_nearly_full_is_reported() {
         let level = |free| room(free).level;
         assert_eq!(
             [level(99), level(100), level(1023)],

@@ -170,13 +170,13 @@ fn workers(
         .into_iter()
         .partition(|(_, worker)| worker.idle < claim_timeout);
     let names = |workers: &[&(&str, Seen)]| {
-        let told = workers.iter().take(NAMES).map(|(name, worker)| {
+        let reported = workers.iter().take(NAMES).map(|(name, worker)| {
             let (idle, in_hand) = (for_people(worker.idle), worker.in_hand);
             format!("{name} (heard of {idle} ago, {in_hand} in hand)")
         });
         let more = workers.len().saturating_sub(NAMES);
         let more = (more > 0).then(|| format!("{more} more"));
-        told.chain(more).collect::<Vec<_>>().join(", ")
+        reported.chain(more).collect::<Vec<_>>().join(", ")
     };
     let stuck: Vec<_> = silent
         .iter()
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn ballots_that_wait_for_long_are_told() {
+    fn ballots_that_wait_for_long_are_reported() {
         let waits = ShardReport {
             oldest_pending: EntryId::new(10_000, 0),
             ..shard()
@@ -282,16 +282,16 @@ mod tests {
             on(vec![consumer("a", 900, 1), consumer("b", 900, 0)]),
             on(vec![consumer("a", 100, 1)]),
         ];
-        let told = workers(&there, Duration::from_millis(500), None);
-        assert_eq!(told.len(), 1, "{told:?}");
+        let reported = workers(&there, Duration::from_millis(500), None);
+        assert_eq!(reported.len(), 1, "{reported:?}");
         assert!(
-            told[0]
+            reported[0]
                 .found
                 .starts_with("1 worker: a (heard of 100 ms ago, 2 in hand)")
         );
         let there = [on(vec![consumer("a", 100, 0), consumer("b", 900, 1)])];
-        let told = workers(&there, Duration::from_millis(500), None);
-        let levels: Vec<_> = told.iter().map(|finding| finding.level).collect();
+        let reported = workers(&there, Duration::from_millis(500), None);
+        let levels: Vec<_> = reported.iter().map(|finding| finding.level).collect();
         assert_eq!(levels, [Level::Ok, Level::Warn]);
     }
 }

@@ -12,12 +12,12 @@ pub(super) fn check(visit: &mut Visit<'_>) {
     let files = open_files();
     for service in visit.services.clone() {
         for fitted in visit.config.fitted(service, files) {
-            visit.add(told(&fitted, files));
+            visit.add(reported(&fitted, files));
         }
     }
 }
 
-fn told(fitted: &Fitted, files: Option<usize>) -> Finding {
+fn reported(fitted: &Fitted, files: Option<usize>) -> Finding {
     let check = "open files";
     let Fitted {
         section,

@@ -130,11 +130,11 @@ pub(super) fn states(polls: &[Poll], now: Moment) -> Finding {
     let if_any = [Phase::Draft, Phase::Scheduled, Phase::Archived];
     let counted = always.map(|phase| (phase, count(phase))).into_iter();
     let more = if_any.map(|phase| (phase, count(phase))).into_iter();
-    let told: Vec<String> = counted
+    let reported: Vec<String> = counted
         .chain(more.filter(|(_, polls)| *polls > 0))
         .map(|(phase, polls)| format!("{polls} {}", phase.as_str()))
         .collect();
-    Finding::ok(check, told.join(", "))
+    Finding::ok(check, reported.join(", "))
 }
 
 /// Polls whose time is over and that no worker has closed, and polls whose new times do not reach the log.
@@ -250,10 +250,10 @@ fn copy(polls: &[Poll], published: Option<&[Poll]>) -> Finding {
 
 /// The first few names.
 fn some_of(names: &[String]) -> String {
-    let told = names.iter().take(NAMES).cloned();
+    let reported = names.iter().take(NAMES).cloned();
     let more = names.len().saturating_sub(NAMES);
     let more = (more > 0).then(|| format!("{more} more"));
-    told.chain(more).collect::<Vec<_>>().join(", ")
+    reported.chain(more).collect::<Vec<_>>().join(", ")
 }
 
 /// Polls that are open in the store, but sealed in the log, as after the restore of a backup from before their
@@ -287,15 +287,15 @@ mod tests {
     }
 
     #[test]
-    fn a_poll_that_should_be_closed_and_is_not_is_told() {
+    fn a_poll_that_should_be_closed_and_is_not_is_reported() {
         let at = |seconds: u64| Moment::from_unix_ms(seconds * 1_000).unwrap();
         let mut settings = PollSettings::default();
         settings.closes_at = Some(at(100));
         let poll = cats_vs_dogs().with_settings(settings).unwrap();
-        let told = |now| overdue(std::slice::from_ref(&poll), at(now));
-        assert_eq!(told(110).len(), 0);
-        assert_eq!(told(111)[0].level, Level::Fail);
-        assert!(told(111)[0].found.contains("1970-01-01T00:01:40Z"));
+        let reported = |now| overdue(std::slice::from_ref(&poll), at(now));
+        assert_eq!(reported(110).len(), 0);
+        assert_eq!(reported(111)[0].level, Level::Fail);
+        assert!(reported(111)[0].found.contains("1970-01-01T00:01:40Z"));
     }
 
     #[test]

@@ -339,7 +339,7 @@ async fn check_upgrade(visit: &mut Visit<'_>, postgres: &Postgres) {
             "not finished: polls with drafts, times, codes, hidden results or a first vote that counts are refused, and no \
              poll can be deleted or have its voters forgotten",
             "once no program of an earlier version is running, run `voting migrate --finish` as the owner \
-                     of the database",
+             of the database",
         )),
         None => {}
     }
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_connection_over_the_open_network_is_told() {
+    fn a_plain_connection_over_the_open_network_is_reported() {
         let level = |is_encrypted, is_near| {
             let server = ServerReport {
                 is_encrypted,
@@ -491,36 +491,36 @@ mod tests {
     }
 
     #[test]
-    fn commits_that_wait_for_no_disk_are_told() {
-        let told = |server: ServerReport| durability(&server).remove(0);
-        assert_eq!(told(server()).level, Level::Ok);
+    fn commits_that_wait_for_no_disk_are_reported() {
+        let reported = |server: ServerReport| durability(&server).remove(0);
+        assert_eq!(reported(server()).level, Level::Ok);
         let own = ServerReport {
             own_synchronous_commit: "off".to_owned(),
             ..server()
         };
-        assert_eq!(told(own).level, Level::Fail);
+        assert_eq!(reported(own).level, Level::Fail);
         let torn = ServerReport {
             full_page_writes: false,
             ..server()
         };
-        assert_eq!(told(torn).level, Level::Fail);
+        assert_eq!(reported(torn).level, Level::Fail);
     }
 
     #[test]
-    fn partitions_that_are_missing_are_told() {
+    fn partitions_that_are_missing_are_reported() {
         let one = BallotTable::Whole(Partitions::ONE);
         assert_eq!(partitions(one, false), []);
         assert_eq!(partitions(one, true)[0].level, Level::Warn);
         let eight = BallotTable::Whole(Partitions::new(8).unwrap());
-        let told = partitions(eight, false).remove(0);
+        let reported = partitions(eight, false).remove(0);
         assert_eq!(
-            (told.level, told.found.contains("8 partitions")),
+            (reported.level, reported.found.contains("8 partitions")),
             (Level::Ok, true)
         );
         let missing = BallotTable::Incomplete { found: 7, of: 8 };
-        let told = partitions(missing, false).remove(0);
+        let reported = partitions(missing, false).remove(0);
         assert_eq!(
-            (told.level, told.found.contains("7 of 8")),
+            (reported.level, reported.found.contains("7 of 8")),
             (Level::Fail, true)
         );
     }
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_full_is_told() {
+    fn a_server_that_is_full_is_reported() {
         assert_eq!(room(&server(), 97), []);
         assert_eq!(room(&server(), 98).len(), 1);
         let limited = ServerReport {

@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_with_the_log_file_is_told() {
+    fn trouble_with_the_log_file_is_reported() {
         let level = |info: NodeInfo| own_log("Redis", &info).level;
         assert_eq!(level(info()), Level::Ok);
         let written = |last_write_is_ok| NodeInfo {
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_redis_is_told() {
+    fn an_old_redis_is_reported() {
         let of = |version: &str| {
             let info = NodeInfo {
                 version: version.to_owned(),
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_that_is_a_replica_is_told_with_its_master() {
+    fn a_redis_that_is_a_replica_is_reported_with_its_master() {
         assert_eq!(role("Redis", &info()), None);
         let replica = NodeInfo {
             replica_of: Some("10.0.0.1:6379".to_owned()),
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_that_loads_is_told() {
+    fn a_redis_that_loads_is_reported() {
         assert_eq!(loading("Redis", &info()), None);
         let loads = NodeInfo {
             is_loading: true,

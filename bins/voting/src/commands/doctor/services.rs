@@ -10,11 +10,11 @@ pub(super) async fn check(visit: &mut Visit<'_>, name: &str, urls: &[String]) {
         let (asked, timeout) = (url.clone(), visit.timeout);
         let answer = tokio::task::spawn_blocking(move || ready(&asked, timeout)).await;
         let answer = answer.unwrap_or_else(|error| Err(NotReady::Silent(error.to_string())));
-        visit.add(told(name, url, answer));
+        visit.add(reported(name, url, answer));
     }
 }
 
-fn told(name: &str, url: &str, answer: Result<(), NotReady>) -> Finding {
+fn reported(name: &str, url: &str, answer: Result<(), NotReady>) -> Finding {
     let check = "service";
     match answer {
         Ok(()) => Finding::ok(check, format!("the {name} at {url} is ready")),

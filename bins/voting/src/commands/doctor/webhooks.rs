@@ -55,7 +55,7 @@ mod tests {
     };
 
     #[test]
-    fn what_fails_or_is_disabled_by_itself_is_told_without_its_path() {
+    fn what_fails_or_is_disabled_by_itself_is_reported_without_its_path() {
         let webhook = Webhook::new("https://example.org/secret".into(), "".into(), Vec::new());
         let attempt = |outcome| Attempt {
             at: Moment::now(),
@@ -64,10 +64,10 @@ mod tests {
         };
         assert!(format!("{:?}", judge(std::slice::from_ref(&webhook))).contains("none fails"));
         let failing = webhook.after(&attempt(Outcome::Failed(None)));
-        let told = format!("{:?}", judge(&[failing]));
+        let reported = format!("{:?}", judge(&[failing]));
         assert!(
-            told.contains("fails since") && !told.contains("secret"),
-            "{told}"
+            reported.contains("fails since") && !reported.contains("secret"),
+            "{reported}"
         );
         let gone = webhook.after(&attempt(Outcome::Gone));
         assert!(format!("{:?}", judge(&[gone])).contains("disabled (gone)"));

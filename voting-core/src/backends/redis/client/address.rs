@@ -33,8 +33,9 @@ const GONE_AFTER: Duration = Duration::from_secs(4);
 #[error("{0}")]
 pub struct InvalidAddress(String);
 
-impl From<RedisError> for InvalidAddress {
-    fn from(error: RedisError) -> Self {
+impl InvalidAddress {
+    /// Not `From`, since the client library is no part of the public API.
+    pub(in crate::backends::redis) fn of(error: RedisError) -> Self {
         // The kind is left out, since it is a term of the client library.
         let kind = format!(" - {:?}", error.kind());
         Self(error.to_string().replacen(&kind, "", 1))
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_must_be_escaped_is_told_without_it() {
+    fn a_password_that_must_be_escaped_is_reported_without_it() {
         for (url, hint) in [
             ("redis://u:hunter/2@h:6379", "%40"),
             ("redis://u:hunter#2@h:6379", "%40"),
@@ -159,8 +160,8 @@ mod tests {
             ("u:hunter2@h", "like redis://"),
             ("redis://u:hunter2@h/zero", "database number"),
         ] {
-            let told = client(url, None).expect_err(url).to_string();
-            assert!(told.contains(hint) && !told.contains("hunter"), "{told}");
+            let reply = client(url, None).expect_err(url).to_string();
+            assert!(reply.contains(hint) && !reply.contains("hunter"), "{reply}");
         }
         // These have no port, or contain characters that need no escape.
         for url in [

@@ -296,13 +296,13 @@ fn refused(text: String) -> RedisError {
 /// Where to send a command that the node has not carried out. `None` if the node has carried it out or may have, or
 /// if another node would not help.
 fn elsewhere(error: &RedisError, said_by: &Address) -> Option<Elsewhere> {
-    let told = error.clone().into_server_errors()?;
-    let (_, told) = told.first()?;
+    let reply = error.clone().into_server_errors()?;
+    let (_, reply) = reply.first()?;
     let place = || {
-        let mut words = told.details()?.split_ascii_whitespace();
+        let mut words = reply.details()?.split_ascii_whitespace();
         Address::read(words.nth(1)?, said_by)
     };
-    match told.kind()? {
+    match reply.kind()? {
         ServerErrorKind::Moved => place().map(Elsewhere::Moved),
         ServerErrorKind::Ask => place().map(Elsewhere::Ask),
         ServerErrorKind::TryAgain => Some(Elsewhere::Later),

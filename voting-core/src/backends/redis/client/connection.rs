@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::redis::{Client, Cmd, FromRedisValue, RedisError};
+use ::redis::{Client, Cmd, FromRedisValue, RedisError, aio::ConnectionLike};
 
 use crate::backends::redis::{
     RedisOptions,
@@ -34,6 +34,24 @@ pub(in crate::backends::redis) struct Ran<T> {
     pub(in crate::backends::redis) answer: T,
     pub(in crate::backends::redis) server: Server,
     pub(in crate::backends::redis) turn: u64,
+}
+
+/// What is sent to a server.
+enum Request<'a> {
+    Command(&'a Cmd),
+    Script(&'a ::redis::ScriptInvocation<'a>),
+}
+
+impl Request<'_> {
+    async fn send<T: FromRedisValue>(
+        &self,
+        connection: &mut (impl ConnectionLike + Send),
+    ) -> Result<T, RedisError> {
+        match self {
+            Self::Command(command) => command.query_async(connection).await,
+            Self::Script(script) => script.invoke_async(connection).await,
+        }
+    }
 }
 
 impl<T> Ran<T> {
@@ -142,28 +160,7 @@ impl Connection {
         &self,
         script: &::redis::ScriptInvocation<'_>,
     ) -> Result<Ran<T>, RedisError> {
-        match self {
-            Self::Server(server) => {
-                let turn = server.turn();
-                let answer = script.invoke_async(&mut server.clone()).await?;
-                let server = server.clone();
-                Ok(Ran {
-                    answer,
-                    server,
-                    turn,
-                })
-            }
-            Self::Cluster(cluster) => {
-                let mut call = cluster.call();
-                let answer = script.invoke_async(&mut call).await?;
-                let (server, turn) = call.answered_by()?;
-                Ok(Ran {
-                    answer,
-                    server,
-                    turn,
-                })
-            }
-        }
+        self.carried_out(&Request::Script(script)).await
     }
 
     /// As [`read`](Self::read), and says which server has carried it out.
@@ -179,10 +176,17 @@ impl Connection {
         &self,
         command: &Cmd,
     ) -> Result<Ran<T>, RedisError> {
+        self.carried_out(&Request::Command(command)).await
+    }
+
+    async fn carried_out<T: FromRedisValue>(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Ran<T>, RedisError> {
         match self {
             Self::Server(server) => {
                 let turn = server.turn();
-                let answer = command.query_async(&mut server.clone()).await?;
+                let answer = request.send(&mut server.clone()).await?;
                 let server = server.clone();
                 Ok(Ran {
                     answer,
@@ -192,7 +196,7 @@ impl Connection {
             }
             Self::Cluster(cluster) => {
                 let mut call = cluster.call();
-                let answer = command.query_async(&mut call).await?;
+                let answer = request.send(&mut call).await?;
                 let (server, turn) = call.answered_by()?;
                 Ok(Ran {
                     answer,

@@ -97,22 +97,22 @@ impl NodeInfo {
     }
 
     fn read(text: &str) -> Self {
-        let told = fields(text);
-        let number = |name: &str| told.get(name).and_then(|n| n.parse().ok()).unwrap_or(0);
-        let keeps_log = told.get("aof_enabled") == Some(&"1");
-        let is_ok = |name| keeps_log.then(|| told.get(name) == Some(&"ok"));
+        let reply = fields(text);
+        let number = |name: &str| reply.get(name).and_then(|n| n.parse().ok()).unwrap_or(0);
+        let keeps_log = reply.get("aof_enabled") == Some(&"1");
+        let is_ok = |name| keeps_log.then(|| reply.get(name) == Some(&"ok"));
         let replica_of = || {
-            let (host, port) = (told.get("master_host")?, told.get("master_port")?);
+            let (host, port) = (reply.get("master_host")?, reply.get("master_port")?);
             Some(format!("{host}:{port}"))
         };
         Self {
             replica_of: replica_of(),
             replicas: durability::replicas_in(text),
-            version: told.get("redis_version").copied().unwrap_or("").to_owned(),
+            version: reply.get("redis_version").copied().unwrap_or("").to_owned(),
             used_memory: number("used_memory"),
             max_memory: number("maxmemory"),
             system_memory: number("total_system_memory"),
-            is_loading: told.get("loading") == Some(&"1"),
+            is_loading: reply.get("loading") == Some(&"1"),
             last_write_is_ok: is_ok("aof_last_write_status"),
             last_rewrite_is_ok: is_ok("aof_last_bgrewrite_status"),
             log_size: number("aof_current_size"),

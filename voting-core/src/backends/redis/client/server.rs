@@ -256,7 +256,7 @@ impl From<RedisError> for NotKept {
     fn from(error: RedisError) -> Self {
         let is_unknown_command = error
             .detail()
-            .is_some_and(|told| told.starts_with("unknown command"));
+            .is_some_and(|reply| reply.starts_with("unknown command"));
         match is_unknown_command {
             true => Self::CannotWait,
             false => Self::Unknown(error),
@@ -293,7 +293,7 @@ fn connect(target: Target, response_timeout: Duration) -> Connecting {
             }
             Err(error) => Err(never_sent(error)),
             Ok(mut connection) => {
-                tell_version(&mut connection).await?;
+                name_connection(&mut connection).await?;
                 let to = client.get_connection_info().addr().clone();
                 Ok(Connected { connection, to })
             }
@@ -312,7 +312,7 @@ fn connect(target: Target, response_timeout: Duration) -> Connecting {
 
 /// Names the connection after the version of this program, see [`Node::earlier_programs`](super::node::Node::earlier_programs).
 /// A user that may not do so is served all the same.
-async fn tell_version(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+async fn name_connection(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
     let mut name = ::redis::cmd("CLIENT");
     name.arg("SETNAME").arg(format!("voting/{PROGRAM_VERSION}"));
     match connection.req_packed_command(&name).await {

@@ -105,15 +105,15 @@ impl Sentinels {
     async fn master(&self) -> Result<Client, RedisError> {
         let asked = self.nodes.iter().map(|node| self.ask(node));
         let (mut newest, mut failure) = (None::<Told>, None);
-        for told in join_all(asked).await {
-            match told {
+        for reply in join_all(asked).await {
+            match reply {
                 // A Sentinel that is cut off knows the master of before.
-                Ok(told)
+                Ok(reply)
                     if newest
                         .as_ref()
-                        .is_none_or(|newest| newest.epoch < told.epoch) =>
+                        .is_none_or(|newest| newest.epoch < reply.epoch) =>
                 {
-                    newest = Some(told);
+                    newest = Some(reply);
                 }
                 Ok(_) => {}
                 Err(error) => failure = Some(error),
@@ -138,12 +138,12 @@ impl Sentinels {
         let mut connection = connection.await?;
         let mut ask = ::redis::cmd("SENTINEL");
         ask.arg("MASTER").arg(&self.name);
-        let told: HashMap<String, String> = ask.query_async(&mut connection).await?;
+        let reply: HashMap<String, String> = ask.query_async(&mut connection).await?;
         let read = || {
             Some(Told {
-                host: told.get("ip")?.clone(),
-                port: told.get("port")?.parse().ok()?,
-                epoch: told.get("config-epoch")?.parse().ok()?,
+                host: reply.get("ip")?.clone(),
+                port: reply.get("port")?.parse().ok()?,
+                epoch: reply.get("config-epoch")?.parse().ok()?,
             })
         };
         read()

@@ -34,14 +34,15 @@ impl Redis {
         loop {
             let mut ask = self.0.scripts.keys.key(self.log_key(shard));
             ask.arg(&from).arg(STEP);
-            let told: Vec<String> = self.0.connection.run(&ask).await?;
-            let Some((last, keys)) = told.split_first().filter(|(last, _)| !last.is_empty()) else {
+            let reply: Vec<String> = self.0.connection.run(&ask).await?;
+            let Some((last, keys)) = reply.split_first().filter(|(last, _)| !last.is_empty())
+            else {
                 return Ok(found.into_values().collect());
             };
             from = format!("({last}");
-            for told in keys.chunks(3) {
-                let corrupt = || StoreError::Corrupt(format!("the keys of entries: {told:?}"));
-                let [key, entries, last] = told else {
+            for reply in keys.chunks(3) {
+                let corrupt = || StoreError::Corrupt(format!("the keys of entries: {reply:?}"));
+                let [key, entries, last] = reply else {
                     return Err(corrupt());
                 };
                 let key = match key.as_str() {

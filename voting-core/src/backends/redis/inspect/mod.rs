@@ -178,8 +178,8 @@ impl Redis {
     ) -> Result<Vec<Consumer>, StoreError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("CONSUMERS").arg(self.log_key(shard)).arg(GROUP);
-        let told: StreamInfoConsumersReply = self.0.connection.read(&ask).await?;
-        let consumers = told.consumers.into_iter().map(|consumer| Consumer {
+        let reply: StreamInfoConsumersReply = self.0.connection.read(&ask).await?;
+        let consumers = reply.consumers.into_iter().map(|consumer| Consumer {
             name: consumer.name,
             idle: Duration::from_millis(consumer.idle as u64),
             in_hand: consumer.pending as u64,

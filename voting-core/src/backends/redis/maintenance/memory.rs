@@ -26,8 +26,8 @@ fn share(memory: LogMemory) -> u128 {
 }
 
 fn read(info: &str) -> Option<LogMemory> {
-    let told = fields(info);
-    let number = |name: &str| told.get(name)?.parse::<u64>().ok();
+    let reply = fields(info);
+    let number = |name: &str| reply.get(name)?.parse::<u64>().ok();
     // Buffers for replicas and for the append-only file do not count.
     let used =
         number("used_memory")?.saturating_sub(number("mem_not_counted_for_evict").unwrap_or(0));

@@ -155,8 +155,11 @@ impl Redis {
     ) -> Result<Option<StreamInfoGroup>, RedisError> {
         let mut ask = ::redis::cmd("XINFO");
         ask.arg("GROUPS").arg(self.log_key(shard));
-        let told: StreamInfoGroupsReply = self.0.connection.read(&ask).await?;
-        Ok(told.groups.into_iter().find(|group| group.name == GROUP))
+        let reported: StreamInfoGroupsReply = self.0.connection.read(&ask).await?;
+        Ok(reported
+            .groups
+            .into_iter()
+            .find(|group| group.name == GROUP))
     }
 
     /// Removes the entries before this id, which are all acknowledged. Entries are never removed by length: that

@@ -127,7 +127,7 @@ impl RedisQueue {
     }
 
     /// Reports entries that were deleted before they were acknowledged. Redis names each of them once.
-    async fn tell_lost(&self, shard: ShardId, ids: &[String]) {
+    async fn report_lost(&self, shard: ShardId, ids: &[String]) {
         tracing::error!(%shard, ?ids, "entries were deleted before they were counted");
         let mut count = ::redis::cmd("HINCRBY");
         count
@@ -160,7 +160,7 @@ impl RedisQueue {
         let (answer, ran) = ran.split();
         let mut taken = reply::taken(shard, answer)?;
         if !taken.deleted.is_empty() {
-            self.tell_lost(shard, &taken.deleted).await;
+            self.report_lost(shard, &taken.deleted).await;
         }
         taken.entries = self.only_kept(&ran, taken.entries, unkept).await?;
         Ok(taken)

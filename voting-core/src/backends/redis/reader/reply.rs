@@ -86,7 +86,7 @@ fn entries(shard: ShardId, value: Value, into: &mut Vec<LogEntry>) -> Result<(),
             foreign: None,
         };
         if !has_payload {
-            entry.foreign = Some(told(&fields));
+            entry.foreign = Some(reply(&fields));
             entry.payload = as_written(&fields);
         }
         for (name, value) in fields {
@@ -112,7 +112,7 @@ const TOLD: usize = 8;
 const NAME_BYTES: usize = 32;
 
 /// A description of the fields of an entry without a payload.
-fn told(fields: &[(Value, Value)]) -> String {
+fn reply(fields: &[(Value, Value)]) -> String {
     let field = |(name, value): &(Value, Value)| {
         let name = bytes(name).unwrap_or_default();
         let name = name[..name.len().min(NAME_BYTES)].escape_ascii();
@@ -120,13 +120,13 @@ fn told(fields: &[(Value, Value)]) -> String {
         let s = if size == 1 { "" } else { "s" };
         format!("{name} ({size} byte{s})")
     };
-    let mut told: Vec<_> = fields.iter().take(TOLD).map(field).collect();
+    let mut reply: Vec<_> = fields.iter().take(TOLD).map(field).collect();
     if fields.len() > TOLD {
-        told.push(format!("and {} more", fields.len() - TOLD));
+        reply.push(format!("and {} more", fields.len() - TOLD));
     }
     format!(
         "the entry in Redis has no field b; it has {}",
-        told.join(", ")
+        reply.join(", ")
     )
 }
 
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_deleted_is_told_beside_what_was_taken() {
+    fn what_was_deleted_is_reported_beside_what_was_taken() {
         let answer = array([
             bulk(b"0-0"),
             array([entry(b"1-0", &[b"\xff", b""])]),

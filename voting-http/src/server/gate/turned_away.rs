@@ -132,14 +132,14 @@ struct Reason {
 }
 
 #[derive(Debug)]
-pub(super) struct Tell {
+pub(super) struct TurnedAway {
     pub(super) connections: Gauge,
     limit: Gauge,
     turned_away: Family<Reason, Counter>,
     lines: [Seldom; ALL.len()],
 }
 
-impl Tell {
+impl TurnedAway {
     pub(super) fn new(max_connections: usize) -> Self {
         let limit = Gauge::default();
         limit.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
@@ -173,7 +173,7 @@ impl Tell {
         registry.register(
             "voting_turned_away",
             "Refused connections, event streams and requests, by reason: a limit was reached, or a token, \
-                     code or sign-in was not valid",
+             code or sign-in was not valid",
             self.turned_away.clone(),
         );
     }

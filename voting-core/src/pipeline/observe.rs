@@ -1,8 +1,8 @@
-//! Tells [events](crate::store::events) of what no change of a poll says: that a poll has opened at its time, that votes were
-//! counted, that ballots could not be counted, and that the count is behind.
+//! Adds the [events](crate::store::events) that no change of a poll makes: a poll has opened at its time, votes were counted,
+//! ballots could not be counted, or the count is behind.
 //!
-//! It compares how things are with what was last told, again and again. So nothing is lost if a process ends in between, and
-//! any number of processes may do it: each event is told once. A flush of ballots does nothing for it.
+//! It compares the present state with the state of the last event, again and again. So no event is lost if a process ends in
+//! between, and any number of processes may observe: each event is added once. A flush of ballots does nothing for it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -15,6 +15,7 @@ use crate::{
         moment::Moment,
         poll::{Phase, Poll, Viewer},
     },
+    pipeline::retention::remove_in_portions,
     store::{
         Store,
         events::{EventKind, Mark, NewEvent, opening},
@@ -24,24 +25,20 @@ use crate::{
 /// The time between two looks.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// The votes of a poll, the number of dead letters, and whether the count is behind, are told at most this often.
+/// Events about the votes of a poll, the number of dead letters, and the count being behind are at least this far apart.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How many old events are removed at once, and how many times one look does so.
-const REMOVED_AT_ONCE: usize = 1_000;
-const REMOVALS: usize = 20;
-
-/// What is told, and how long events are kept.
+/// When the count is behind, and how long events are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TellOptions {
+pub struct ObserveOptions {
     /// The count is behind when a ballot has waited for longer than this. Default: a minute.
     pub behind_after: Duration,
     /// How long events are kept. Default: 30 days.
     pub kept: Duration,
 }
 
-impl Default for TellOptions {
+impl Default for ObserveOptions {
     fn default() -> Self {
         Self {
             behind_after: Duration::from_secs(60),
@@ -60,21 +57,21 @@ fn mark(name: String, value: String, initial: &'static str) -> Mark {
     }
 }
 
-/// Looks once, and tells what is new. Repeat it every few seconds.
+/// Observes once, and adds the events of what is new. Repeat it every few seconds.
 ///
 /// # Errors
-/// The log or the store does not answer. Some events may have been told.
-pub async fn tell(
+/// The log or the store does not answer. Some events may have been added.
+pub async fn observe(
     store: &dyn Store,
     queue: &dyn BallotQueue,
-    options: &TellOptions,
+    options: &ObserveOptions,
     now: Moment,
 ) -> Result<(), StoreError> {
     for poll in store.polls().await? {
         if let Some((mark, event)) = opening(&poll, now) {
-            store.tell(&mark, &event).await?;
+            store.add_event(&mark, &event).await?;
         }
-        tell_tally(store, &poll, now).await?;
+        observe_tally(store, &poll, now).await?;
     }
     let dead_letters = store.totals().await?.rejected;
     let event = NewEvent {
@@ -87,13 +84,14 @@ pub async fn tell(
         only_more: true,
         ..mark("dead letters".to_owned(), dead_letters.to_string(), "0")
     };
-    store.tell(&mark, &event).await?;
-    tell_lag(store, queue, options, now).await?;
-    remove_old(store, options, now).await
+    store.add_event(&mark, &event).await?;
+    observe_lag(store, queue, options, now).await?;
+    let before = now.minus(options.kept);
+    remove_in_portions(|limit| store.remove_events(before, limit)).await
 }
 
 /// That the votes of a poll have changed, while everybody may see them.
-async fn tell_tally(store: &dyn Store, poll: &Poll, now: Moment) -> Result<(), StoreError> {
+async fn observe_tally(store: &dyn Store, poll: &Poll, now: Moment) -> Result<(), StoreError> {
     let is_counting = matches!(poll.phase(now), Phase::Open | Phase::Closing);
     if !is_counting || !poll.shows_result(Viewer::Public, now).is_shown() {
         return Ok(());
@@ -108,14 +106,14 @@ async fn tell_tally(store: &dyn Store, poll: &Poll, now: Moment) -> Result<(), S
     };
     let name = format!("tally {}", poll.id());
     let mark = mark(name, tally.version.to_string(), "0");
-    store.tell(&mark, &event).await.map(|_| ())
+    store.add_event(&mark, &event).await.map(|_| ())
 }
 
 /// That ballots wait for too long, or do not any more.
-async fn tell_lag(
+async fn observe_lag(
     store: &dyn Store,
     queue: &dyn BallotQueue,
-    options: &TellOptions,
+    options: &ObserveOptions,
     now: Moment,
 ) -> Result<(), StoreError> {
     let stats = queue.stats().await?;
@@ -135,33 +133,19 @@ async fn tell_lag(
         data: data.to_string(),
     };
     let mark = mark("count".to_owned(), value.to_owned(), "caught up");
-    store.tell(&mark, &event).await.map(|_| ())
-}
-
-async fn remove_old(
-    store: &dyn Store,
-    options: &TellOptions,
-    now: Moment,
-) -> Result<(), StoreError> {
-    let before = now.minus(options.kept);
-    for _ in 0..REMOVALS {
-        if store.remove_events(before, REMOVED_AT_ONCE).await? < REMOVED_AT_ONCE {
-            break;
-        }
-    }
-    Ok(())
+    store.add_event(&mark, &event).await.map(|_| ())
 }
 
 /// Looks every two seconds, for ever. Errors are logged, once each, and tried again. Dropping the future stops it.
-pub async fn keep_telling(
+pub async fn keep_observing(
     store: Arc<dyn Store>,
     queue: Arc<dyn BallotQueue>,
-    options: TellOptions,
+    options: ObserveOptions,
 ) -> Infallible {
     let mut trouble = None;
     loop {
-        let told = tell(store.as_ref(), queue.as_ref(), &options, Moment::now()).await;
-        let error = told.err().map(|error| in_one_line(&error));
+        let added = observe(store.as_ref(), queue.as_ref(), &options, Moment::now()).await;
+        let error = added.err().map(|error| in_one_line(&error));
         if let Some(error) = error
             .as_ref()
             .filter(|error| trouble.as_ref() != Some(*error))
