@@ -392,7 +392,7 @@ fn a_line_says_whether_its_outcome_is_unknown() {
 
 /// In an all-in-one too, whose entries are not signed.
 #[test]
-fn votes_that_were_handed_in_are_reported_apart_and_voided_by_their_source() {
+fn votes_that_were_handed_in_are_counted_apart_and_voided_by_their_source() {
     let services = Services::start();
     let bearer = bearer();
     let headers = [("authorization", &*bearer), JSON];

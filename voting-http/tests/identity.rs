@@ -93,7 +93,7 @@ fn unreadable(services: &Services) -> Vec<String> {
 }
 
 #[test]
-fn a_cookie_that_cannot_be_read_is_reported_of_and_not_replaced_whatever_is_asked() {
+fn a_cookie_that_cannot_be_read_is_reported_and_not_replaced_whatever_is_asked() {
     let services = Services::start();
     let url = services.vote.clone();
     for cookie in unreadable(&services) {

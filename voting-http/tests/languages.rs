@@ -220,7 +220,7 @@ fn a_vote_is_confirmed_and_refused_in_the_language_of_the_page() {
 }
 
 #[test]
-fn an_open_page_is_reported_in_its_own_language() {
+fn an_open_page_is_updated_in_its_own_language() {
     let services = start();
     let ballot = format!("{}/v1/polls/cats-vs-dogs/ballot", services.vote);
     for _ in 0..5 {

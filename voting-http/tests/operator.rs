@@ -293,7 +293,7 @@ fn a_poll_that_is_closed_takes_no_more_votes_and_its_result_becomes_final() {
 }
 
 #[test]
-fn nothing_is_reported_or_done_without_the_operators_token() {
+fn nothing_is_shown_or_done_without_the_operators_token() {
     let services = Services::start();
     let at = |path: &str| format!("{}{path}", services.operator);
     let almost = format!("{}x", bearer());

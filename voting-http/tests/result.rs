@@ -269,7 +269,7 @@ fn in_place_of_a_hidden_result_it_is_reported_that_the_count_cannot_be_read() {
 }
 
 #[test]
-fn viewers_are_reported_when_the_tally_cannot_be_read_and_since_when() {
+fn viewers_learn_when_the_tally_cannot_be_read_and_since_when() {
     let (services, store) = in_trouble();
     let page = || get(&services.result, &[BROWSER]);
     let mut program = events(&services.result, EVENTS);

@@ -237,7 +237,7 @@ fn no_address_takes_all_of_the_reserve() {
 }
 
 #[test]
-fn when_all_streams_are_taken_further_viewers_are_reported_to_come_back() {
+fn when_all_streams_are_taken_further_viewers_are_asked_to_come_back() {
     let services = limited(Limits {
         max_streams: Some(2),
         max_streams_per_address: Some(2),

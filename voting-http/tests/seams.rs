@@ -80,7 +80,7 @@ fn a_voter_whom_the_application_names_counts_once() {
 }
 
 #[test]
-fn who_has_not_signed_in_is_reported_so_and_given_no_cookie() {
+fn who_has_not_signed_in_learns_so_and_given_no_cookie() {
     let services = with_login();
     let url = services.vote.clone() + BALLOT;
     for (user, status, problem) in [

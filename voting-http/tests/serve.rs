@@ -287,7 +287,7 @@ fn accepts(url: &str) -> bool {
 }
 
 #[test]
-fn a_client_that_keeps_its_connection_is_reported_to_leave_before_the_server_does() {
+fn a_client_that_keeps_its_connection_is_asked_to_leave_before_the_server_does() {
     let mut services = hasty(ServeOptions {
         lame_duck: Duration::from_secs(20),
         ..ServeOptions::default()

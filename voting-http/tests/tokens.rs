@@ -122,7 +122,7 @@ fn each_operation_is_for_the_roles_that_are_known_here() {
 }
 
 #[test]
-fn a_token_is_reported_once_and_is_of_no_use_once_it_is_revoked() {
+fn a_token_is_shown_once_and_is_of_no_use_once_it_is_revoked() {
     let services = Services::start();
     let anna = add(&services, "anna", "host");
     assert_ne!(anna, add(&services, "bert", "host"));

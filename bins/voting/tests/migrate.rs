@@ -41,7 +41,7 @@ fn refuses(told: &Told, parts: &[&str]) {
 }
 
 #[test]
-fn who_cannot_migrate_is_reported_what_to_do() {
+fn who_cannot_migrate_learns_what_to_do() {
     let mut server = PostgresServer::start();
     let owner = server.database("voting");
     let sql = |statements: &str| PostgresServer::sql(&owner, statements).expect("done");

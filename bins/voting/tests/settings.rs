@@ -317,7 +317,7 @@ fn values_are_trimmed_and_empty_ones_are_as_unset() {
 }
 
 #[test]
-fn an_address_to_listen_on_may_have_a_name_and_is_reported_how_to_be_written() {
+fn an_address_to_listen_on_may_have_a_name_and_the_error_says_how_to_write_it() {
     with("VOTING_VOTE__LISTEN", "localhost:8080").ended(0);
     for (listen, hint) in [
         (":8080", "0.0.0.0:8080 for all its addresses"),

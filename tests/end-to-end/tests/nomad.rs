@@ -266,7 +266,7 @@ fn redis_is_durable_and_its_log_is_mended_before_each_start() {
 }
 
 #[test]
-fn what_is_reported_to_stop_has_the_time_to() {
+fn what_is_asked_to_stop_has_the_time_to() {
     for task in tasks().iter().filter(|task| task.is_ours()) {
         if task.program() == "voting" {
             continue;

@@ -324,7 +324,7 @@ fn voters(database: &str) -> String {
 }
 
 #[test]
-fn a_worker_that_has_run_on_a_restored_backup_is_reported_of() {
+fn a_worker_that_has_run_on_a_restored_backup_is_reported() {
     let deployment = Deployment::new();
     let database = deployment.postgres.url("voting");
     let folder = tempfile::tempdir().expect("a folder");

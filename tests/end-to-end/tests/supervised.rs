@@ -110,7 +110,7 @@ fn restarts_on_a_socket_that_is_handed_over_go_unnoticed() {
 }
 
 #[test]
-fn a_supervisor_is_reported_when_a_service_listens_lives_and_stops() {
+fn a_supervisor_learns_when_a_service_listens_lives_and_stops() {
     let mut deployment = Deployment::new();
     // Readiness for requests is not waited for: its store is away.
     deployment.redis.kill();
@@ -177,7 +177,7 @@ fn has_polls(vote: &str) -> bool {
 }
 
 #[test]
-fn a_supervisor_is_reported_how_far_the_count_is() {
+fn a_supervisor_learns_how_far_the_count_is() {
     let mut deployment = Deployment::new();
     let vote = deployment.vote();
     let told = Told::by(&mut deployment);

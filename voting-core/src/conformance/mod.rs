@@ -258,7 +258,7 @@ macro_rules! conformance_suite {
                 positions_are_kept_to_their_last_bit,
                 an_empty_batch_changes_nothing,
                 a_receipt_is_of_one_poll_and_one_ballot,
-                dead_letters_are_reported_apart_by_their_whole_position,
+                dead_letters_are_distinguished_by_their_whole_position,
                 several_dead_letters_are_taken_back_at_once,
             }
         }

@@ -288,7 +288,7 @@ pub async fn a_receipt_is_of_one_poll_and_one_ballot(backend: &Backend) {
     }
 }
 
-pub async fn dead_letters_are_reported_apart_by_their_whole_position(backend: &Backend) {
+pub async fn dead_letters_are_distinguished_by_their_whole_position(backend: &Backend) {
     let mut positions = vec![
         at(0, 1, 0, 0),
         at(1, 1, 0, 0),

@@ -486,10 +486,10 @@ does_not_pass! {
         => of store_range::a_receipt_is_of_one_poll_and_one_ballot;
     one_that_cuts_payloads:
         with_store::<CutsPayloads>(memory_of(1))
-        => of store_range::dead_letters_are_reported_apart_by_their_whole_position;
+        => of store_range::dead_letters_are_distinguished_by_their_whole_position;
     one_that_pages_dead_letters_without_their_shard:
         with_store::<PagesDeadLettersWithoutTheirShard>(memory_of(1))
-        => of store_range::dead_letters_are_reported_apart_by_their_whole_position;
+        => of store_range::dead_letters_are_distinguished_by_their_whole_position;
     one_that_takes_back_only_the_first_dead_letter:
         with_store::<TakesBackOnlyTheFirst>(memory_of(1))
         => of store_range::several_dead_letters_are_taken_back_at_once;
