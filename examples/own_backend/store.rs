@@ -370,11 +370,13 @@ impl Tables {
 
     /// Removes the ballots in this poll that could not be counted.
     fn empty_dead_letters(&mut self, id: &PollId) {
-        let beginning = entry::beginning_of_one(id);
-        let letters = self.dead_letters.values_mut();
-        for letter in letters.filter(|letter| letter.payload.starts_with(&beginning)) {
-            letter.payload.clear();
-            letter.detail.clear();
+        let beginnings = entry::beginnings_of_one(id);
+        for letter in self.dead_letters.values_mut() {
+            let payload = &letter.payload;
+            if beginnings.iter().any(|begins| payload.starts_with(begins)) {
+                letter.payload.clear();
+                letter.detail.clear();
+            }
         }
     }
 

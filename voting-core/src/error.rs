@@ -96,10 +96,10 @@ pub enum StoreError {
     /// A poll of that id was deleted. The id is never used again.
     #[error("a poll {0} was deleted; its id cannot be used again")]
     PollDeleted(PollId),
-    /// Programs of an earlier version would not understand the poll, or that it is deleted, and such programs may still be
-    /// at work.
+    /// Programs of an earlier version would not understand the poll, or that it is deleted, or who has handed its ballots in;
+    /// and such programs may still be at work.
     #[error(
-        "programs of an earlier version may be running, and would not understand this change of poll {0}; run `voting \
+        "programs of an earlier version may be running, and would not understand what is asked for poll {0}; run `voting \
          migrate --finish` once none of them is"
     )]
     UpgradeUnfinished(PollId),

@@ -12,7 +12,9 @@ use std::{
 
 use serde_json::{Value, json};
 use support::operator;
-use voting_testing::{Deployment, Service, TOKEN, agent, await_some, await_that, get_json};
+use voting_testing::{
+    Deployment, PostgresServer, Service, TOKEN, agent, await_some, await_that, get_json, text_of,
+};
 
 /// How many lines the file has, each of another voter.
 const LINES: usize = 30_000;
@@ -94,12 +96,14 @@ fn a_file_whose_worker_is_killed_is_sent_again_and_each_line_counts_once() {
     let (first, result) = (deployment.worker(), deployment.result());
     await_that("the worker is ready", || first.is_ready());
     operator(&first).add_poll("bulk", "Bulk").expect("a poll");
+    let probe = |worker: &Service| {
+        let probe = agent().post(format!("{}/v1/polls/bulk/ballots", worker.url));
+        let probe = probe.header("authorization", format!("Bearer {TOKEN}"));
+        probe.content_type("application/x-ndjson").send("\n")
+    };
     let begin = |worker: &Service| {
         await_that("the poll takes ballots", || {
-            let probe = agent().post(format!("{}/v1/polls/bulk/ballots", worker.url));
-            let probe = probe.header("authorization", format!("Bearer {TOKEN}"));
-            let answer = probe.content_type("application/x-ndjson").send("\n");
-            answer.is_ok_and(|answer| answer.status() == 200)
+            probe(worker).is_ok_and(|answer| answer.status() == 200)
         });
         let _ = fs::remove_file(&told);
         hand_in(worker, &file, &told)
@@ -139,4 +143,12 @@ fn a_file_whose_worker_is_killed_is_sent_again_and_each_line_counts_once() {
     }
     let export = operator(&second).get("polls/bulk/export/tally.json");
     assert_eq!(export.expect("an export")["handed_in"], LINES);
+
+    // A worker of version 0.1 would take the ballots for those of voters.
+    let upgrade = "UPDATE upgrades SET finished = 2";
+    PostgresServer::sql(&deployment.database, upgrade).expect("done");
+    let refused = probe(&second).expect("an answer");
+    assert_eq!(refused.status(), 409);
+    let told = text_of(refused);
+    assert!(told.contains("voting migrate --finish"), "{told}");
 }

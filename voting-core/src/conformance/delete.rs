@@ -41,7 +41,7 @@ async fn change(backend: &Backend, id: &str, to: ChangeTo) -> Result<Option<Poll
     backend.polls.change_poll(&change, "host").await
 }
 
-async fn delete(backend: &Backend, id: &str) {
+pub(super) async fn delete(backend: &Backend, id: &str) {
     let deleted = change(backend, id, ChangeTo::Deleted).await;
     assert_eq!(deleted.expect("deleted"), None);
 }

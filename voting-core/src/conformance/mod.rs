@@ -395,6 +395,7 @@ macro_rules! conformance_suite {
                 a_span_is_of_all_shards,
                 the_source_of_each_voters_ballot_is_kept,
                 what_is_handed_in_is_voided_by_its_source_whenever_it_comes,
+                a_dead_letter_of_a_trusted_server_keeps_its_source,
                 a_ballot_that_comes_late_is_voided_as_well,
                 earlier_choices_are_not_revived_and_later_ones_count,
                 where_the_first_ballot_counts_it_keeps_its_place,

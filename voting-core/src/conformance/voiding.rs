@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::{
     Backend,
-    delete::{letter, make_final},
-    scene::{ballot, batch, entry_key, poll_id, poll_of, quick, voter},
+    delete::{HandsOut, delete, letter, make_final, worker},
+    scene::{ballot, batch, entry_key, poll_id, poll_of, quick, until, voter},
 };
 use crate::{
     error::StoreError,
+    log::entry::EntryBuilder,
     model::{
         ballot::{Ballot, Choices},
         code::Serial,
@@ -306,6 +307,44 @@ pub async fn what_is_handed_in_is_voided_by_its_source_whenever_it_comes(backend
     undo(backend, "p", number).await;
     assert_eq!(counted(backend, "p").await, (4, 0, 0, 0, vec![1, 1, 2]));
     assert_eq!(number_handed_in(backend, "p").await, Some(2));
+}
+
+/// A worker sets a ballot aside that was handed in, and counts it later: it is still one that was handed in.
+pub async fn a_dead_letter_of_a_trusted_server_keeps_its_source(backend: &Backend) {
+    let queue = Arc::new(HandsOut::default());
+    let entry_of = |ms, source, voter, poll| {
+        let mut entry = EntryBuilder::from_source(source);
+        entry.push(&ballot(poll, voter, 0b01));
+        (entry_key(ms, 0), entry.finish().payload)
+    };
+    queue.again(&[
+        entry_of(1, Source::TrustedServer, 1, "p"),
+        entry_of(2, Source::Voters, 2, "p"),
+        entry_of(3, Source::TrustedServer, 3, "p"),
+        entry_of(4, Source::TrustedServer, 4, "q"),
+    ]);
+    let worker = worker(backend, &queue);
+    until(&worker, "all are set aside", |_| queue.acknowledged() == 4).await;
+    assert_eq!(worker.stop().await, WorkerExit::Clean);
+    backend.has_poll(2, 1).await;
+    assert_eq!(backend.letters().await.len(), 4);
+    for ms in [1, 2] {
+        let (shard, entry) = entry_key(ms, 0);
+        let revived = backend.revive(Position::new(shard, entry, 0)).await;
+        assert!(matches!(revived, Revived::Flushed(_)), "{revived:?}");
+    }
+    assert_eq!(backend.votes().await, [2, 0]);
+    assert_eq!(number_handed_in(backend, "p").await, Some(1));
+    let number = voided(backend, "p", handed_in()).await;
+    assert_eq!(backend.votes().await, [1, 0]);
+    undo(backend, "p", number).await;
+    // Nor does what is left keep its ballot when the poll is deleted.
+    make_final(backend, "p").await;
+    delete(backend, "p").await;
+    for letter in backend.letters().await {
+        let is_of_the_poll = letter.position.entry().ms() == 3;
+        assert_eq!(letter.payload.is_empty(), is_of_the_poll, "{letter:?}");
+    }
 }
 
 /// All shards have the same time, so a span is of all of them; and of all ballots of an entry.

@@ -207,10 +207,7 @@ impl EntryBuilder {
             .map(|poll| 1 + poll.id.as_str().len())
             .sum();
         let mut bytes = Vec::with_capacity(4 + names + self.ballots.len());
-        bytes.push(match self.source {
-            Source::Voters => VERSION,
-            Source::TrustedServer => HANDED_IN,
-        });
+        bytes.push(version_of(self.source));
         // Both fit: `push` adds no 256th poll, and no identifier is that long.
         bytes.push(u8::try_from(self.polls.len()).unwrap_or(u8::MAX));
         for poll in &self.polls {
@@ -253,16 +250,18 @@ pub fn of_one(ballot: &Ballot) -> NewEntry {
     entry.finish()
 }
 
-/// How the payload of an [entry of one ballot](of_one) in this poll begins. No entry of one ballot in another poll begins
-/// so. A store that deletes a poll finds the poll's dead letters by it.
-pub fn beginning_of_one(poll: &PollId) -> Vec<u8> {
+/// How the payload of an [entry of one ballot](of_one) in this poll begins: of a voter, and of a trusted server. No entry of
+/// one ballot in another poll begins so. A store that deletes a poll finds the poll's dead letters by it.
+pub fn beginnings_of_one(poll: &PollId) -> [Vec<u8>; 2] {
     let id = poll.as_str().as_bytes();
     let length = u8::try_from(id.len()).unwrap_or(u8::MAX);
-    let mut bytes = vec![VERSION, 1, length];
-    bytes.extend(id);
-    // One ballot, in the first of the polls.
-    bytes.extend([0, 1, 0]);
-    bytes
+    [VERSION, HANDED_IN].map(|version| {
+        let mut bytes = vec![version, 1, length];
+        bytes.extend(id);
+        // One ballot, in the first of the polls.
+        bytes.extend([0, 1, 0]);
+        bytes
+    })
 }
 
 /// Reads an entry; its ballots in their order.
@@ -311,6 +310,21 @@ pub(crate) fn source(bytes: &[u8]) -> Source {
             Source::TrustedServer
         }
         _ => Source::Voters,
+    }
+}
+
+/// Makes an entry that is not signed one of this source.
+pub(crate) fn set_source(bytes: &mut [u8], source: Source) {
+    if let [version @ (VERSION | HANDED_IN), ..] = bytes {
+        *version = version_of(source);
+    }
+}
+
+/// The version of an entry that is not signed.
+fn version_of(source: Source) -> u8 {
+    match source {
+        Source::Voters => VERSION,
+        Source::TrustedServer => HANDED_IN,
     }
 }
 

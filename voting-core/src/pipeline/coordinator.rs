@@ -206,6 +206,10 @@ impl PollStore for Announcing {
         changed
     }
 
+    async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
+        self.store.upgrade_is_finished().await
+    }
+
     async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
         self.store.deleted_polls().await
     }

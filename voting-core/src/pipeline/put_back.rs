@@ -286,6 +286,10 @@ impl PollStore for PollsInLife<'_> {
         self.store.change_poll_in(change, by, life).await
     }
 
+    async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
+        self.store.upgrade_is_finished().await
+    }
+
     async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
         self.store.deleted_polls().await
     }

@@ -7,7 +7,7 @@ use super::rule::BallotRule;
 use crate::{
     error::StoreError,
     log::entry::{self, MalformedEntry},
-    model::{position::Position, rejection::RejectReason},
+    model::{position::Position, rejection::RejectReason, source::Source},
     store::{
         BatchFlusher, DeadLetterStore, PollDirectory,
         batch::{Batch, PlacedBallot, Revival},
@@ -87,6 +87,11 @@ async fn prepare(
         Err(error) => return Ok(Err((error.reason(), error.to_string()))),
     };
     let mut batch = Batch::default();
+    let source = entry::source(&letter.payload);
+    if source == Source::TrustedServer {
+        let position = letter.position;
+        batch.handed_in.insert((position.shard(), position.entry()));
+    }
     let (mut first_reason, mut dropped) = (None, 0);
     for placed in ballots {
         let (ballot, position) = (&placed.ballot, placed.position);
@@ -126,6 +131,7 @@ async fn prepare(
                 continue;
             }
         };
+        let letter = letter.from_source(source);
         first_reason.get_or_insert((letter.reason, letter.detail.clone()));
         batch.dead_letters.push(letter);
     }

@@ -13,6 +13,7 @@ use crate::{
         placed_ballot::PlacedBallot,
         position::Position,
         rejection::{Refusal, RejectReason},
+        source::Source,
     },
 };
 
@@ -74,6 +75,13 @@ impl DeadLetter {
             detail: format!("{refusal}; {}", letter.detail),
             ..letter
         }
+    }
+
+    /// The same of a ballot that came from this source. It is counted as one of this source if its cause is mended.
+    #[must_use]
+    pub fn from_source(mut self, source: Source) -> Self {
+        entry::set_source(&mut self.payload, source);
+        self
     }
 
     /// Of a whole entry that cannot be read.

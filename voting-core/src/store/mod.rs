@@ -172,6 +172,12 @@ pub trait PollStore: PollDirectory {
         self.change_poll(change, by).await
     }
 
+    /// Whether no program before version 0.2 is at work any more, as far as the store was told. By default, no store has
+    /// been used by such programs.
+    async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// The polls that were deleted, each with the seals that it had.
     async fn deleted_polls(&self) -> Result<Vec<(PollId, Seals)>, StoreError> {
         Ok(Vec::new())
@@ -443,12 +449,6 @@ pub trait AppliedStore: Send + Sync {
 
     /// The marks of all entries that are flushed.
     async fn applied(&self) -> Result<Applied, StoreError>;
-
-    /// Whether an operator has said that no program before version 0.2 is running any more. By default, no store has
-    /// been used by such programs.
-    async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
-        Ok(true)
-    }
 }
 
 /// A store in another server than the log, such as Postgres beside Redis. Every type that implements [`Store`] and

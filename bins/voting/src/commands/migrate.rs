@@ -13,7 +13,7 @@ use voting_core::{
         redis::Redis,
     },
     error::in_one_line,
-    store::AppliedStore,
+    store::PollStore,
 };
 use voting_service::{Config, Exit, StoreSettings, announce};
 

@@ -202,9 +202,10 @@ impl Store {
 
     /// Removes the ballot from each dead letter of a single ballot in this poll.
     fn empty_dead_letters(&mut self, poll: &PollId) {
-        let beginning = entry::beginning_of_one(poll);
+        let beginnings = entry::beginnings_of_one(poll);
         for letter in self.dead_letters.values_mut() {
-            if letter.payload.starts_with(&beginning) {
+            let payload = &letter.payload;
+            if beginnings.iter().any(|begins| payload.starts_with(begins)) {
                 letter.payload.clear();
                 letter.detail.clear();
             }

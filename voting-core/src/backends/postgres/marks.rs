@@ -147,10 +147,6 @@ impl AppliedStore for Postgres {
         })
         .await
     }
-
-    async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
-        self.call(|inner| inner.upgrade_is_finished()).await
-    }
 }
 
 impl Postgres {

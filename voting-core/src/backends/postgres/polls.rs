@@ -181,6 +181,10 @@ impl PollDirectory for Postgres {
 
 #[async_trait]
 impl PollStore for Postgres {
+    async fn upgrade_is_finished(&self) -> Result<bool, StoreError> {
+        self.call(|inner| inner.upgrade_is_finished()).await
+    }
+
     async fn change_poll(&self, change: &PollChange, by: &str) -> Result<Option<Poll>, StoreError> {
         self.change_poll_in(change, by, None).await
     }

@@ -105,6 +105,7 @@ pub(super) fn ballots<'a>(
         letters.push(DeadLetter {
             detail: refusal.message.chars().take(DETAIL).collect(),
             ..DeadLetter::of(culprit, RejectReason::Unstorable)
+                .from_source(batch.source(culprit.position))
         });
     }
     Ok((written, letters))

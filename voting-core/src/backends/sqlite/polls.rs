@@ -155,11 +155,11 @@ fn forget_voters(transaction: &Transaction<'_>, id: &PollId, key: i64) -> Result
 
 /// Removes the ballot from each dead letter of a single ballot in this poll.
 fn empty_dead_letters(transaction: &Transaction<'_>, id: &PollId) -> Result<(), StoreError> {
-    let beginning = entry::beginning_of_one(id);
+    let beginnings = entry::beginnings_of_one(id);
     transaction.execute(
         "UPDATE dead_letters SET payload = x'', detail = ''
-         WHERE substr(payload, 1, length(?1)) = ?1",
-        [beginning],
+         WHERE substr(payload, 1, length(?1)) IN (?1, ?2)",
+        beginnings,
     )?;
     Ok(())
 }

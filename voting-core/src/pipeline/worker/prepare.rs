@@ -115,7 +115,11 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
     };
     for (log_entry, decoded) in &gathered.entries {
         let (shard, id) = (log_entry.shard, log_entry.id);
-        if decoded.is_ok() && entry::source(&log_entry.payload) == Source::TrustedServer {
+        let source = match decoded {
+            Ok(_) => entry::source(&log_entry.payload),
+            Err(_) => Source::Voters,
+        };
+        if source == Source::TrustedServer {
             batch.handed_in.insert((shard, id));
         }
         let mut valid = 0;
@@ -137,11 +141,12 @@ pub(super) fn prepare(gathered: &Gathered, polls: &Known) -> Batch {
                     let refused = gathered.refused.get(&placed.position);
                     match (check(&placed, polls), refused) {
                         (Err(reason), _) => {
-                            batch.dead_letters.push(DeadLetter::of(&placed, reason));
+                            let letter = DeadLetter::of(&placed, reason);
+                            batch.dead_letters.push(letter.from_source(source));
                         }
                         (Ok(()), Some(refusal)) => {
                             let letter = DeadLetter::refused(&placed, refusal);
-                            batch.dead_letters.push(letter);
+                            batch.dead_letters.push(letter.from_source(source));
                         }
                         (Ok(()), None) => {
                             valid += 1;

@@ -14,7 +14,7 @@ use poem_openapi::{
     types::Type,
 };
 use tokio::sync::OwnedSemaphorePermit;
-use voting_core::store::audit::AuditNote;
+use voting_core::{StoreError, store::audit::AuditNote};
 
 use super::{BulkCasts, Intake, KeyedPoll, Lines};
 use crate::{
@@ -152,6 +152,10 @@ impl OperatorService {
         let by = operator.may(Right::Cast)?;
         let bulk = self.0.bulk.clone().ok_or_else(Problem::bulk_casts_off)?;
         let (poll, turn) = bulk.begin(name).await?;
+        // A worker of before would take the ballots for those of voters.
+        if !self.0.pipeline.store.upgrade_is_finished().await? {
+            return Err(StoreError::UpgradeUnfinished(poll.poll.id().clone()).into());
+        }
         // Before any ballot: none comes without its note.
         let note = AuditNote {
             by: by.to_owned(),

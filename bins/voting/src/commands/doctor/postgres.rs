@@ -7,7 +7,7 @@ use voting_core::{
         BallotTable, Failure, LoginReport, Partitions, Postgres, Room, SchemaError, ServerReport,
         TRIED_MIB,
     },
-    store::AppliedStore,
+    store::PollStore,
 };
 use voting_service::Service;
 

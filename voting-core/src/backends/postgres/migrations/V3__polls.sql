@@ -43,7 +43,8 @@ BEGIN
         AS $function$
         DECLARE
             found_poll polls%%ROWTYPE;
-            -- The payload of a dead letter of one ballot in this poll begins so, see log/entry.rs.
+            -- The payload of a dead letter of one ballot in this poll begins so, see log/entry.rs. That of a ballot that a
+            -- trusted server handed in has another first byte: 3.
             beginning bytea := '\x0101'::bytea || set_byte('\x00'::bytea, 0, octet_length(poll_id))
                 || convert_to(poll_id, 'UTF8') || '\x000100'::bytea;
         BEGIN
@@ -65,7 +66,7 @@ BEGIN
             DELETE FROM vote_history WHERE vote_history.poll = found_poll.key;
             DELETE FROM event_marks WHERE event_marks.poll = poll_id;
             UPDATE dead_letters SET payload = '', detail = ''
-                WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
+                WHERE substring(payload FROM 1 FOR octet_length(beginning)) IN (beginning, set_byte(beginning, 0, 3));
             DELETE FROM polls WHERE polls.key = found_poll.key;
         END
         $function$
@@ -118,7 +119,7 @@ BEGIN
             -- When votes for an option came; 66 are the voters.
             DELETE FROM vote_history WHERE vote_history.poll = found_poll.key AND vote_history.counter <> 66;
             UPDATE dead_letters SET payload = '', detail = ''
-                WHERE substring(payload FROM 1 FOR octet_length(beginning)) = beginning;
+                WHERE substring(payload FROM 1 FOR octet_length(beginning)) IN (beginning, set_byte(beginning, 0, 3));
         END
         $function$
     $statement$, current_schema());
