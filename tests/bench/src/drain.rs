@@ -169,7 +169,12 @@ fn rate(ballots: usize, time: Duration) -> f64 {
 }
 
 /// Fills the log, then starts workers and watches them.
-fn drain(deployment: &Deployment, runtime: &Runtime, ballots: usize, workers: usize) -> f64 {
+pub(crate) fn drain(
+    deployment: &Deployment,
+    runtime: &Runtime,
+    ballots: usize,
+    workers: usize,
+) -> f64 {
     runtime.block_on(fill(&deployment.redis.url(), ballots, CASTERS));
     let mut client = client(deployment);
     begin_afresh(&mut client);

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Requests that `wrk` sends over and over: the course's form, and the API's JSON.
-const FORM: (&str, &str) = (
+pub(crate) const FORM: (&str, &str) = (
     "/",
     r#"wrk.method="POST" wrk.body="vote=a" wrk.headers["Content-Type"]="application/x-www-form-urlencoded""#,
 );

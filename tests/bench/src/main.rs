@@ -9,6 +9,7 @@
 
 mod bulk;
 mod drain;
+mod events;
 mod figures;
 mod footprint;
 mod intake;
@@ -36,7 +37,7 @@ struct Cli {
     /// What to measure; all unless named
     #[arg(value_enum)]
     what: Vec<What>,
-    /// Rounds of intake, drain and visible, of which the median is told
+    /// Rounds of intake, bulk, drain, events and visible, of which the median is told
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Seconds that one measurement of a rate takes
@@ -73,6 +74,7 @@ enum What {
     Intake,
     Bulk,
     Drain,
+    Events,
     Result,
     Viewers,
     Visible,
@@ -113,6 +115,9 @@ fn main() {
     }
     if wanted(What::Drain) {
         drain::measure(&programs, &runtime, cli.rounds, cli.log);
+    }
+    if wanted(What::Events) {
+        events::measure(&programs, &runtime, cli.rounds, cli.seconds, cli.log);
     }
     if wanted(What::Visible) {
         visible::measure(&programs, &runtime, cli.rounds, cli.seconds);
