@@ -195,7 +195,8 @@ async fn a_poll_that_closes_is_seen_to_be_closed_without_a_reload_and_the_vote_s
         .await;
 
     // The voter's page may not know of the closing yet. If it does, it has the result in place of the buttons.
-    let try_again = "const dogs = document.querySelector('button[value=b]'); if (dogs) dogs.click()";
+    let try_again =
+        "const dogs = document.querySelector('button[value=b]'); if (dogs) dogs.click()";
     voter.run(try_again).await;
     voter.reads(".lead", "This poll is closed").await;
     voter.reads(":is(.chosen, .yours) .label", "Cats").await;
