@@ -406,7 +406,9 @@ fn each_reader_sees_each_event_once(changes: u64, kills: u64) {
                 deployment.postgres.launch();
                 continue;
             }
-            workers[which].take().map(Service::kill);
+            if let Some(worker) = workers[which].take() {
+                worker.kill();
+            }
             let (worker, url) = start(&deployment);
             workers[which] = Some(worker);
             scene.workers.lock().expect("no panic")[which] = url;

@@ -167,12 +167,12 @@ impl Redis {
     /// # Errors
     /// The address is not valid, or the connection would be less protected than the address says.
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, InvalidAddress> {
-        let place = Place::new(url, &options).map_err(InvalidAddress::of)?;
+        let place = Place::new(url, &options).map_err(|error| InvalidAddress::of(&error))?;
         Self::at(place, options)
     }
 
     fn at(place: Place, options: RedisOptions) -> Result<Self, InvalidAddress> {
-        let connect = || Connection::new(&place, &options).map_err(InvalidAddress::of);
+        let connect = || Connection::new(&place, &options).map_err(|error| InvalidAddress::of(&error));
         let connection = connect()?;
         let lanes = match options.replicas {
             0 => 0,

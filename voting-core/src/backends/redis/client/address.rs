@@ -35,7 +35,7 @@ pub struct InvalidAddress(String);
 
 impl InvalidAddress {
     /// Not `From`, since the client library is no part of the public API.
-    pub(in crate::backends::redis) fn of(error: RedisError) -> Self {
+    pub(in crate::backends::redis) fn of(error: &RedisError) -> Self {
         // The kind is left out, since it is a term of the client library.
         let kind = format!(" - {:?}", error.kind());
         Self(error.to_string().replacen(&kind, "", 1))
