@@ -23,9 +23,7 @@ use voting_core::{
     pipeline::follow::{FollowError, follow},
     store::events::Event,
 };
-use voting_testing::{
-    Deployment, PostgresServer, Service, TOKEN, agent, agent_within, await_that, text_of,
-};
+use voting_testing::{Deployment, PostgresServer, TOKEN, agent, agent_within, await_that, text_of};
 
 /// How many polls are changed, each by all writers.
 const POLLS: u64 = 16;

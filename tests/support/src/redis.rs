@@ -246,9 +246,14 @@ impl RedisServer {
         self.server.as_ref().expect("it runs").signal(name);
     }
 
-    /// Runs a command on it, with `redis-cli`; what that prints.
+    /// Runs a command on it, with `redis-cli`; what that prints. After a start, waits until the server has read its data.
     pub fn command(&self, arguments: &[&str]) -> String {
-        self.try_command(arguments).expect("it is carried out")
+        let mut answer = Err(String::new());
+        await_that("Redis has read its data", || {
+            answer = self.try_command(arguments);
+            !matches!(&answer, Err(error) if error.starts_with("LOADING"))
+        });
+        answer.expect("it is carried out")
     }
 
     /// Runs a command on it, with `redis-cli`; what that prints, or what it says is wrong.

@@ -172,7 +172,8 @@ impl Redis {
     }
 
     fn at(place: Place, options: RedisOptions) -> Result<Self, InvalidAddress> {
-        let connect = || Connection::new(&place, &options).map_err(|error| InvalidAddress::of(&error));
+        let connect =
+            || Connection::new(&place, &options).map_err(|error| InvalidAddress::of(&error));
         let connection = connect()?;
         let lanes = match options.replicas {
             0 => 0,
