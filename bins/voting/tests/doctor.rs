@@ -636,7 +636,7 @@ fn lost_and_missing_ballots_are_reported() {
     told.says(
         "FAIL",
         "conservation",
-        &["7 ballots more", "made anew", "voting rewind --new-log"],
+        &["7 ballots more", "set up again", "voting rewind --new-log"],
     );
     deployment.sql("UPDATE turnouts SET voters = voters - 7");
     // This is the state after an older backup was restored.
