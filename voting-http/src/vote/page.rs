@@ -347,8 +347,8 @@ pub(super) fn kept_by_one_browser(mut answer: Response, shows_vote: bool) -> Res
     answer
 }
 
-/// The headers of a sentence.
-const TOLD: [(HeaderName, HeaderValue); 3] = [
+/// The headers of the answer to a program.
+const SENTENCE_HEADERS: [(HeaderName, HeaderValue); 3] = [
     (
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
@@ -357,8 +357,8 @@ const TOLD: [(HeaderName, HeaderValue); 3] = [
     (header::VARY, HeaderValue::from_static(VARY)),
 ];
 
-/// Space for these, for those that every answer gets, and for a cookie.
-const ROOM: usize = 11;
+/// Space for these headers, for those that every answer gets, and for a cookie.
+const HEADER_SPACE: usize = 11;
 
 /// The answer to a program that sends the form: only the sentence, since a program does not need the page.
 fn told(mut text: String, served_by: Option<&str>) -> Response {
@@ -369,8 +369,8 @@ fn told(mut text: String, served_by: Option<&str>) -> Response {
     // A builder would copy these values, and look at each byte of them.
     let mut answer = Response::from(text);
     let headers = answer.headers_mut();
-    headers.reserve(ROOM);
-    headers.extend(TOLD);
+    headers.reserve(HEADER_SPACE);
+    headers.extend(SENTENCE_HEADERS);
     answer
 }
 

@@ -194,7 +194,7 @@ fn document() -> String {
     }
     listed.sort();
     let known: Vec<_> = defaults.keys().cloned().collect();
-    assert_eq!(listed, known, "each setting is told, once");
+    assert_eq!(listed, known, "each setting is listed once");
     for bounds in &BOUNDS {
         assert!(known.iter().any(|key| key == bounds.key), "{}", bounds.key);
     }

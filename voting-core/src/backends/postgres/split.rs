@@ -98,7 +98,7 @@ pub(super) fn ballots<'a>(
             continue;
         };
         parts.extend(older.next(culprit).map(|next| vec![next]));
-        if outcome.is_replay(culprit) && is_reported(transaction, polls, culprit)? {
+        if outcome.is_replay(culprit) && has_outcome(transaction, polls, culprit)? {
             continue;
         }
         outcome.unstorable(culprit);
@@ -111,9 +111,9 @@ pub(super) fn ballots<'a>(
     Ok((written, letters))
 }
 
-/// Whether the voter's row has the ballot, or another one that counts in its place. Then an earlier flush has told what
-/// became of the ballot, though Postgres would refuse it now.
-fn is_reported(
+/// Whether the voter's row has the ballot, or another one that counts in its place. Then an earlier flush has
+/// reported the ballot's outcome, though Postgres would refuse the ballot now.
+fn has_outcome(
     transaction: &mut Transaction<'_>,
     polls: &Polls,
     placed: &PlacedBallot,
